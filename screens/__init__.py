@@ -1,0 +1,1 @@
+"""What is shown (Textual). Arrives with the screens."""

@@ -1,0 +1,580 @@
+"""Step "update the release": `helm registry login` and `helm upgrade --install`, and the looks that prove it.
+
+The plan reads the values file once; those bytes are hashed, compared and sent to helm, so nothing can change between
+preview and upgrade. Facts: HELM.md ("Commands", "When helm is interrupted").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from state.actor import current_actor
+from state.events import BAD, CANCELLED, COULD_NOT_LOOK, DONE, FAILED, GOOD, NOT_YET
+from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from wizard.actions.values_file import ValuesFile, canonical_sha256, differences, read_values, same_values
+from wizard.adapters.helm_states import WayOut, pending_way_out
+from wizard.adapters.process_identity import alive, wait_gone
+from wizard.evidence import evidence
+from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Finding, Log, Moment, Plan
+from wizard.identifiers import duration_seconds
+from wizard.ports import (
+    ClusterIdentity,
+    ClusterReader,
+    HelmReader,
+    HelmWriter,
+    ProcessIdentity,
+    Readers,
+    Release,
+    Upgrade,
+    Workload,
+    Writers,
+)
+from wizard.secret import Secret
+from wizard.view import View
+
+if TYPE_CHECKING:
+    from state.snapshot import ChangeRecord
+
+DEPLOYED = "deployed"
+PENDING = frozenset(("pending-install", "pending-upgrade", "pending-rollback", "uninstalling"))
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Payload:
+    """What applying this very plan needs; never journalled, never shown."""
+
+    upgrade: Upgrade
+    values: ValuesFile
+    registry: str
+    username: str
+    cluster: ClusterIdentity
+    way_out: WayOut | None
+
+
+class HelmRelease:
+    """The action of a step that installs or upgrades one helm release per item.
+
+    `hosts` are the fields whose host names the values file should name, `token` the field of the registry's token.
+    """
+
+    def __init__(self, hosts: tuple[str, ...], token: str) -> None:
+        self._hosts = hosts
+        self._token = token
+
+    # ------------------------------------------------------------ plan
+
+    async def plan(self, view: View, readers: Readers) -> Plan:
+        """Compares the wanted release with the one that runs. Raises Problem when one can't be looked at."""
+        helm, cluster = _ports(readers)
+        values = await asyncio.to_thread(read_values, view.value("values_file"))
+        _require_same_file(view, values)
+        release, namespace = view.value("release"), view.value("namespace")
+        identity, exists, history = await asyncio.gather(
+            cluster.identity(), cluster.namespace_exists(namespace), helm.history(release, namespace)
+        )
+        _require_same_cluster(view, identity)
+        live = await helm.values(release, namespace) if history else {}
+        upgrade = Upgrade(
+            release=release,
+            namespace=namespace,
+            chart=view.value("chart"),
+            version=view.value("version"),
+            values=values.content,
+            timeout=duration_seconds(view.value("timeout")),
+            create_namespace=not exists,
+        )
+        out = pending_way_out(history)
+        payload = _Payload(upgrade, values, view.value("registry"), view.value("username"), identity, out)
+        changes = _changes(upgrade, values, history, live, exists=exists, out=out)
+        commands = await helm.commands_shown(upgrade, payload.registry, payload.username)
+        if out:
+            commands = (helm.way_out_shown(release, namespace, out.revision, upgrade.timeout), *commands)
+        return Plan(
+            changes=changes,
+            commands=commands,
+            digest=_digest(commands, values),
+            summary=_summary(upgrade, history),
+            notes=self._notes(view, values),
+            undo=_undo(upgrade, history),
+            way_out=" ".join((out.what, out.means, out.todo)) if out else "",
+            ours=out is not None and _is_ours(view, history),
+            payload=payload,
+        )
+
+    def _notes(self, view: View, values: ValuesFile) -> tuple[str, ...]:
+        missing = [host for key in self._hosts for host in view.values(key) if host not in values.facts.hosts]
+        if not missing:
+            return ()
+        return (
+            f"The values file does not name {', '.join(missing)}, which the DNS step prepared. "
+            "Check that it is the file of this environment.",
+        )
+
+    # ------------------------------------------------------------ apply
+
+    async def apply(
+        self,
+        view: View,
+        plan: Plan,
+        *,
+        readers: Readers,
+        writers: Writers,
+        secrets: Mapping[str, Secret],
+        log: Log,
+        progress: Callable[[Moment], None],
+    ) -> None:
+        """Logs in and upgrades, writing each change before it begins and when it ended.
+
+        Raises Problem for what the user must act on; cancelling stops helm and leaves the release `failed`, which
+        the next plan upgrades again.
+        """
+        payload: _Payload = plan.payload
+        helm, cluster = _ports(readers)
+        if writers.helm is None:
+            raise Problem("no-helm", "helm was not found.", todo="Run `privatelink-wizard doctor`.")
+        token = secrets.get(self._token)
+        if not token:
+            raise Problem(
+                "no-token",
+                "The registry's token is not known in this session.",
+                means="It is never written down, so each session asks for it.",
+                todo="Copy it from the vendor's portal again.",
+            )
+        await _pin(view, payload, cluster, log)
+        actor = _Acting(writers.helm, cluster, payload, log, progress)
+        if payload.way_out is not None:
+            await actor.recover(payload.way_out)
+            await _pin(view, payload, cluster, log)
+        await actor.upgrade(plan, token, helm)
+
+    # ------------------------------------------------------------ resume
+
+    async def resume(
+        self,
+        view: View,
+        change: str,
+        *,
+        readers: Readers,
+        log: Log,
+        progress: Callable[[Moment], None],
+        gone: bool,
+    ) -> None:
+        """Finds out how an interrupted change ended: waits for a helm that still runs, then asks for the release."""
+        record = view.snapshot.changes[change]
+        if record.process is None:
+            log.finished(change, outcome=CANCELLED, summary="stopped before helm was started")
+            return
+        await _wait_for_helm(record, progress, gone=gone)
+        helm, _ = _ports(readers)
+        history = await helm.history(view.value("release"), view.value("namespace"))
+        outcome, summary = _how_it_ended(record, history)
+        log.finished(change, outcome=outcome, summary=summary, **_facts(history))
+
+
+# ---------------------------------------------------------------- acting
+
+
+class _Acting:
+    """One application of a plan: the helm calls, each with its lines in the journal."""
+
+    def __init__(
+        self,
+        helm: HelmWriter,
+        cluster: ClusterReader,
+        payload: _Payload,
+        log: Log,
+        progress: Callable[[Moment], None],
+    ) -> None:
+        self._helm = helm
+        self._cluster = cluster
+        self._payload = payload
+        self._log = log
+        self._progress = progress
+
+    async def recover(self, out: WayOut) -> None:
+        """Takes the way out of a pending release."""
+        change = uuid4().hex
+        what = self._payload.upgrade
+        summary = _recovery_summary(what, out)
+        self._log.started(change, summary=summary)
+        self._progress(Moment("phase", summary))
+        started = self._started(change)
+        with _Ended(self._log, change, summary):
+            if out.revision is None:
+                await self._helm.uninstall(
+                    what.release, what.namespace, timeout=what.timeout, started=started, progress=self._line
+                )
+            else:
+                await self._helm.rollback(
+                    what.release,
+                    what.namespace,
+                    out.revision,
+                    timeout=what.timeout,
+                    started=started,
+                    progress=self._line,
+                )
+        self._log.finished(change, outcome=DONE, summary=summary)
+
+    async def upgrade(self, plan: Plan, token: Secret, reader: HelmReader) -> None:
+        """Logs in and upgrades, watching the workloads while helm waits for them."""
+        change = uuid4().hex
+        payload, what = self._payload, self._payload.upgrade
+        self._log.started(change, summary=plan.summary, commands=plan.commands, digest=plan.digest, undo=plan.undo)
+        with _Ended(self._log, change, plan.summary):
+            self._progress(Moment("phase", f"log in to {payload.registry}"))
+            await self._helm.login(payload.registry, payload.username, token)
+            self._progress(Moment("phase", plan.summary))
+            watching = asyncio.create_task(self._watch())
+            try:
+                release = await self._helm.upgrade(what, started=self._started(change), progress=self._line)
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+            live = await reader.values(what.release, what.namespace)
+        self._log.finished(
+            change,
+            outcome=DONE,
+            summary=f"{release.name} {release.chart_version} is deployed, revision {release.revision}",
+            revision=str(release.revision),
+            chart_version=release.chart_version,
+            status=release.status,
+            values_sha256=payload.values.facts.sha256,
+            live_values_sha256=canonical_sha256(live),
+        )
+
+    def _started(self, change: str) -> Callable[[ProcessIdentity], None]:
+        def journal(process: ProcessIdentity) -> None:
+            self._log.process(change, pid=process.pid, start_time=process.start_time, boot_id=process.boot_id)
+
+        return journal
+
+    def _line(self, text: str) -> None:
+        self._progress(Moment("line", text))
+
+    async def _watch(self) -> None:
+        """Reports ready pods while helm waits; a look that fails is reported and tried again."""
+        what, begun = self._payload.upgrade, time.monotonic()
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            elapsed = time.monotonic() - begun
+            try:
+                workloads = await self._cluster.workloads(what.release, what.namespace)
+            except Problem as problem:
+                self._progress(Moment("wait", problem.what, elapsed=elapsed, timeout=what.timeout))
+                continue
+            for workload in workloads:
+                reason = f": {workload.reasons[0]}" if workload.reasons else ""
+                self._progress(
+                    Moment(
+                        "wait",
+                        f"{workload.kind} {workload.name}{reason}",
+                        ready=workload.ready,
+                        wanted=workload.wanted,
+                        elapsed=elapsed,
+                        timeout=what.timeout,
+                    )
+                )
+
+
+class _Ended:
+    """Writes a change's bad end, whatever it was, before the failure goes on to the caller."""
+
+    def __init__(self, log: Log, change: str, summary: str) -> None:
+        self._log = log
+        self._change = change
+        self._summary = summary
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self._log.finished(self._change, outcome=CANCELLED, summary=f"{self._summary}: cancelled")
+        elif isinstance(error, Problem):
+            self._log.finished(
+                self._change,
+                outcome=FAILED,
+                summary=f"{self._summary}: {error.what}",
+                detail=error.detail[-DETAIL_LIMIT:],
+                code=error.code,
+            )
+
+
+DETAIL_LIMIT = 2000
+
+
+async def _pin(view: View, payload: _Payload, cluster: ClusterReader, log: Log) -> None:
+    """Reads the cluster's identity again before a write, and stops when it is not the one that was planned for."""
+    identity = await cluster.identity()
+    if (identity.server, identity.uid) != (payload.cluster.server, payload.cluster.uid):
+        raise _other_cluster(payload.cluster.server, payload.cluster.uid, identity)
+    _require_same_cluster(view, identity)
+    log.pinned("cluster", {"server": identity.server, "uid": identity.uid})
+
+
+def _require_same_cluster(view: View, identity: ClusterIdentity) -> None:
+    pinned = view.snapshot.identities.get("cluster")
+    if pinned is None:
+        return
+    facts = pinned.data.facts
+    if (facts.get("server"), facts.get("uid")) != (identity.server, identity.uid):
+        raise _other_cluster(facts.get("server"), facts.get("uid"), identity)
+
+
+def _other_cluster(server: str | None, uid: str | None, found: ClusterIdentity) -> Problem:
+    return Problem(
+        "other-cluster",
+        f"This is another cluster: {found.server} (kube-system {found.uid or 'unknown'}) "
+        f"instead of {server} (kube-system {uid or 'unknown'}).",
+        means="Nothing was changed.",
+        todo="Choose the kubeconfig context of the setup's cluster, or make a new setup for this one.",
+        exit_code=EXIT_BAD,
+    )
+
+
+async def _wait_for_helm(record: ChangeRecord, progress: Callable[[Moment], None], *, gone: bool) -> None:
+    assert record.process is not None  # noqa: S101 - the caller looked
+    written = record.process
+    identity = ProcessIdentity(written.data.pid, written.data.start_time, written.data.boot_id)
+    here = written.actor.host == current_actor("run").host
+    lives = alive(identity) if here else None
+    if lives is None and not gone:
+        where = "on this host" if here else f"on {written.actor.host}"
+        raise Problem(
+            "interrupted-elsewhere",
+            f"helm was started {where} at {written.ts} (pid {written.data.pid}); nobody saw it end.",
+            means="It may still be running.",
+            todo="Look there. When it is gone, say so and run again (README, Troubleshooting).",
+            exit_code=EXIT_NOT_YET,
+        )
+    if lives:
+        progress(Moment("phase", f"helm still runs (pid {identity.pid}, since {written.ts}); waiting for it"))
+        await wait_gone(identity)
+
+
+def _how_it_ended(record: ChangeRecord, history: tuple[Release, ...]) -> tuple[str, str]:
+    """Outcome and summary of an interrupted change, from what helm remembers of the release."""
+    summary = record.started.data.summary
+    if not history:
+        return FAILED, f"{summary}: interrupted; there is no release"
+    last = history[-1]
+    if last.status in PENDING:
+        return FAILED, f"{summary}: interrupted; revision {last.revision} is {last.status}"
+    if last.status == DEPLOYED:
+        return DONE, f"{summary}: revision {last.revision} is deployed"
+    return FAILED, f"{summary}: revision {last.revision} is {last.status}"
+
+
+def _facts(history: tuple[Release, ...]) -> dict[str, str]:
+    if not history:
+        return {}
+    last = history[-1]
+    return {"revision": str(last.revision), "chart_version": last.chart_version, "status": last.status}
+
+
+# ---------------------------------------------------------------- planning
+
+
+def _ports(readers: Readers) -> tuple[HelmReader, ClusterReader]:
+    if readers.helm is None:
+        raise Problem(
+            "no-helm",
+            "helm can't be used here.",
+            todo="Run `privatelink-wizard doctor`; it says what is missing.",
+            exit_code=EXIT_NOT_YET,
+        )
+    if readers.cluster is None:
+        raise Problem(
+            "no-cluster",
+            "The cluster can't be used here.",
+            todo="Run `privatelink-wizard doctor`; it says what is missing.",
+            exit_code=EXIT_NOT_YET,
+        )
+    return readers.helm, readers.cluster
+
+
+def _require_same_file(view: View, values: ValuesFile) -> None:
+    setting = view.setting("values_file")
+    if setting and setting.file and setting.file.sha256 != values.facts.sha256:
+        raise Problem(
+            "values-changed",
+            f"The values file {values.path} changed since it was entered.",
+            means="What was checked is not what would be sent.",
+            todo="Enter it again, so that the new content is looked at.",
+            exit_code=EXIT_BAD,
+        )
+
+
+def _changes(
+    wanted: Upgrade,
+    values: ValuesFile,
+    history: tuple[Release, ...],
+    live: Mapping[str, Any],
+    *,
+    exists: bool,
+    out: WayOut | None,
+) -> tuple[Change, ...]:
+    changes: list[Change] = []
+    if not exists:
+        changes.append(Change(CREATE, f"namespace {wanted.namespace}"))
+    if not history:
+        changes.append(Change(CREATE, f"release {wanted.release} {wanted.version} in {wanted.namespace}"))
+        return tuple(changes)
+    last = history[-1]
+    if out is not None:
+        sign = REMOVE if out.revision is None else CHANGE
+        changes.append(Change(sign, _recovery_summary(wanted, out)))
+    now = f"{last.chart_version} (revision {last.revision}, {last.status})"
+    value_changes = differences(live, values.values)
+    version_same = last.chart_version == wanted.version
+    if last.status == DEPLOYED and version_same and same_values(live, values.values):
+        changes.append(Change(SAME, f"release {wanted.release} {now}"))
+    else:
+        changes.append(Change(CHANGE, f"release {wanted.release} {now} to {wanted.version}"))
+    return (*changes, *value_changes)
+
+
+def _recovery_summary(what: Upgrade, out: WayOut) -> str:
+    if out.revision is None:
+        return f"uninstall {what.release}, which is {out.status}"
+    return f"roll {what.release} back to revision {out.revision}: it is {out.status}"
+
+
+def _is_ours(view: View, history: tuple[Release, ...]) -> bool:
+    """Whether the pending revision comes from our own interrupted run: the last change that ended was that one.
+
+    Only then is taking the way out a continuation of what the user already said yes to.
+    """
+    mine = [
+        change
+        for change in view.snapshot.changes.values()
+        if change.started.data.step == view.step.id and tuple(change.started.data.items) == view.items
+    ]
+    if not mine or mine[-1].finished is None or mine[-1].process is None:
+        return False
+    ended = mine[-1].finished.data
+    if ended.outcome == DONE:
+        return False
+    known = ended.facts.get("revision")
+    return known is None or known == str(history[-1].revision)
+
+
+def _summary(wanted: Upgrade, history: tuple[Release, ...]) -> str:
+    if not history:
+        return f"install {wanted.release} {wanted.version} in {wanted.namespace}"
+    return f"upgrade {wanted.release} {history[-1].chart_version} to {wanted.version} in {wanted.namespace}"
+
+
+def _undo(wanted: Upgrade, history: tuple[Release, ...]) -> str:
+    good = [release.revision for release in history if release.status == DEPLOYED]
+    if good:
+        return f"helm rollback {wanted.release} {good[-1]} --namespace {wanted.namespace}"
+    return f"helm uninstall {wanted.release} --namespace {wanted.namespace}"
+
+
+def _digest(commands: tuple[str, ...], values: ValuesFile) -> str:
+    document = json.dumps([list(commands), values.facts.sha256], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(document.encode()).hexdigest()
+
+
+# ---------------------------------------------------------------- proof
+
+
+async def check_release(view: View, readers: Readers) -> Finding:
+    """The release is deployed at the wanted version, with the values that were sent."""
+    helm, cluster = _ports(readers)
+    release, namespace, version = view.value("release"), view.value("namespace"), view.value("version")
+    identity, history = await asyncio.gather(cluster.identity(), helm.history(release, namespace))
+    request = f"helm history {release} --namespace {namespace}"
+    where = f"{identity.server} kube-system {identity.uid or 'unknown'}"
+    if not history:
+        seen = evidence("helm", request, "release: not found", where)
+        return Finding(NOT_YET, f"there is no release {release} in {namespace}", "Run this step.", (seen,))
+    last = history[-1]
+    live_sha256 = canonical_sha256(await helm.values(release, namespace))
+    answer = json.dumps(
+        {
+            "revision": last.revision,
+            "status": last.status,
+            "chart_version": last.chart_version,
+            "values_sha256": live_sha256,
+        }
+    )
+    seen = evidence("helm", request, answer, where)
+    verdict, text, todo = _release_verdict(view, history, version, live_sha256)
+    return Finding(verdict, text, todo, (seen,))
+
+
+def _release_verdict(view: View, history: tuple[Release, ...], version: str, live_sha256: str) -> tuple[str, str, str]:
+    last = history[-1]
+    what = f"{last.name} {last.chart_version} revision {last.revision} is {last.status}"
+    if last.status in PENDING:
+        return BAD, what, "Run this step: its plan offers the way out of the pending release."
+    if last.status != DEPLOYED:
+        return BAD, what, "Run this step again."
+    if last.chart_version != version:
+        return BAD, f"{what}, wanted {version}", "Run this step: its plan shows the upgrade."
+    sent = _sent_values(view)
+    if sent is None:
+        return COULD_NOT_LOOK, f"{what}; which values it runs with can't be compared", "Run this step once."
+    if sent != live_sha256:
+        return BAD, f"{what}, but with other values than were sent", "Run this step: its plan shows the differences."
+    return GOOD, f"{what}, with the values that were sent", ""
+
+
+def _sent_values(view: View) -> str | None:
+    """The digest of the values as helm told them right after our upgrade, else of the file that is named."""
+    for change in reversed(list(view.snapshot.changes.values())):
+        started = change.started.data
+        if (started.step, tuple(started.items)) != (view.step.id, view.items) or change.finished is None:
+            continue
+        if started.fingerprint != view.fingerprint("action", 1):
+            continue
+        if live := change.finished.data.facts.get("live_values_sha256"):
+            return live
+    try:
+        values = read_values(view.value("values_file"))
+        _require_same_file(view, values)
+    except Problem:
+        return None
+    return canonical_sha256(values.values)
+
+
+async def check_workloads(view: View, readers: Readers) -> Finding:
+    """Every workload of the release has all its pods ready."""
+    _, cluster = _ports(readers)
+    release, namespace = view.value("release"), view.value("namespace")
+    identity, workloads = await asyncio.gather(cluster.identity(), cluster.workloads(release, namespace))
+    answer = json.dumps([_told(workload) for workload in workloads])
+    request = f"workloads of release {release} in namespace {namespace}"
+    seen = evidence("kubernetes", request, answer, f"{identity.server} kube-system {identity.uid or 'unknown'}")
+    if not workloads:
+        return Finding(NOT_YET, f"release {release} has no workloads in {namespace}", "Run this step.", (seen,))
+    waiting = [workload for workload in workloads if workload.ready < workload.wanted or workload.wanted == 0]
+    if waiting:
+        first = waiting[0]
+        reason = f": {first.reasons[0]}" if first.reasons else ""
+        text = f"{first.kind} {first.name} has {first.ready} of {first.wanted} pods ready{reason}"
+        return Finding(BAD, text, f"kubectl describe pods --namespace {namespace}", (seen,))
+    ready = ", ".join(f"{workload.name} {workload.ready} of {workload.wanted}" for workload in workloads)
+    return Finding(GOOD, f"pods ready: {ready}", "", (seen,))
+
+
+def _told(workload: Workload) -> dict[str, Any]:
+    return {
+        "kind": workload.kind,
+        "name": workload.name,
+        "ready": workload.ready,
+        "wanted": workload.wanted,
+        "images": list(workload.images),
+        "restarts": workload.restarts,
+        "reasons": list(workload.reasons),
+    }

@@ -1,0 +1,1 @@
+"""What talks to the outside: helm, the cluster, DNS. Each module implements a protocol of `wizard.ports`."""

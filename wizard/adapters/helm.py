@@ -1,0 +1,394 @@
+"""helm as the two ports see it: `HelmLooker` looks, `HelmActor` changes (`wizard.ports.HelmReader`, `HelmWriter`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from wizard.adapters import child_process, helm_commands
+from wizard.adapters.helm_commands import HelmConfig
+from wizard.adapters.helm_errors import explain, redact
+from wizard.ports import HelmVersion, ProcessIdentity, Progress, Release, Upgrade
+from wizard.secret import Secret
+
+MINIMUM = (3, 8)  # OCI registries are no longer experimental from here on
+
+_VERSION_TIMEOUT = 15.0  # seconds
+_LOOK_TIMEOUT = 60.0  # seconds; a credential plugin may ask its cloud first
+_LOGIN_TIMEOUT = 60.0  # seconds
+
+# oras (in helm from 3.18 on) stores a login in the desktop's key ring when the registry file knows no registry yet,
+# where it would stay for ever. An entry for a name that is no host keeps it in our file.
+_REGISTRY_FILE_CONTENT = '{"auths": {"-": {}}}\n'
+
+
+class HelmLooker:
+    """Implements `wizard.ports.HelmReader`. Has no method that changes anything."""
+
+    def __init__(self, config: HelmConfig) -> None:
+        self._config = config
+        self._version: HelmVersion | None = None
+
+    async def version(self) -> HelmVersion:
+        """Which helm this is; asked once. Raises Problem: missing, not executable, hanging, not helm, too old."""
+        if self._version is None:
+            self._version = await _read_version(self._config)
+        return self._version
+
+    async def history(self, release: str, namespace: str) -> tuple[Release, ...]:
+        """All known revisions, oldest first; empty when the release does not exist."""
+        try:
+            rows = await self._read("history", release, namespace=namespace)
+        except Problem as problem:
+            if problem.code == "release-not-found":
+                return ()
+            raise
+        if not isinstance(rows, list):
+            raise _not_understood("the history")
+        found = [_release_of_row(row, release, namespace) for row in rows]
+        return tuple(sorted(found, key=lambda one: one.revision))
+
+    async def values(self, release: str, namespace: str, revision: int | None = None) -> Mapping[str, Any]:
+        """The user-supplied values of a revision, of the last one by default."""
+        found = await self._read("get_values", release, namespace=namespace, revision=revision)
+        if not isinstance(found, dict):
+            raise _not_understood("the values")
+        return found
+
+    async def commands_shown(self, what: Upgrade, registry: str, user: str) -> tuple[str, ...]:
+        """Login and upgrade as shell text, from the builder that also makes what runs."""
+        return helm_commands.commands_shown(self._config, await self.version(), what, registry, user)
+
+    def way_out_shown(self, release: str, namespace: str, revision: int | None, timeout: int) -> str:
+        """The rollback to `revision`, or the uninstall when it is None, as shell text."""
+        if revision is None:
+            return helm_commands.uninstall_shown(self._config, release, namespace, timeout)
+        return helm_commands.rollback_shown(self._config, release, namespace, revision, timeout)
+
+    async def _read(self, method: str, release: str, **options: object) -> Any:
+        """Call a reading method of pyhelm3; its import costs 0.2 s, so it comes as late as this."""
+        from wizard.adapters.helm_exec import ReadingCommand
+
+        version = await self.version()
+        facts = {"release": release, "namespace": str(options["namespace"])}
+
+        async def runner(argv: Sequence[str]) -> bytes:
+            command = [*argv, *helm_commands.kube(self._config)]
+            return await _helm(self._config, version, command, facts=facts, deadline=_LOOK_TIMEOUT)
+
+        if release.startswith("-"):
+            raise Problem("argument-not-usable", f"{release!r} cannot be given to helm.", exit_code=EXIT_BAD)
+        try:
+            return await getattr(ReadingCommand(runner), method)(release, **options)
+        except ValueError as error:
+            raise _not_understood(f"the answer to {method.replace('_', ' ')}") from error
+
+
+class HelmActor:
+    """Implements `wizard.ports.HelmWriter`.
+
+    `started` is called with helm's identity before helm begins: it waits at a gate that opens when `started` has
+    returned, so a journal written there cannot miss a running helm. Cancelling a call sends SIGTERM to helm, which
+    then marks the release as failed within milliseconds.
+    """
+
+    def __init__(self, config: HelmConfig) -> None:
+        self._config = config
+        self._looker = HelmLooker(config)
+
+    async def login(self, registry: str, user: str, token: Secret) -> None:
+        """Log in to the registry; the token goes to helm's stdin and to its file in the private directory."""
+        version = await self._looker.version()
+        await _helm(
+            self._config,
+            version,
+            helm_commands.login(self._config, version, registry, user),
+            stdin=token.reveal().encode(),
+            facts={"registry": helm_commands.registry_host(registry), "user": user},
+            deadline=_LOGIN_TIMEOUT,
+            secrets=token.spellings(user),
+        )
+
+    async def upgrade(
+        self, what: Upgrade, *, started: Callable[[ProcessIdentity], None], progress: Progress
+    ) -> Release:
+        """Install or upgrade and wait for ready pods. Returns the revision made.
+
+        Raises Problem; where the chart is not found, it says whether its path or its version is wrong.
+        """
+        version = await self._looker.version()
+        facts = {
+            "registry": helm_commands.registry_host(what.chart) if "://" in what.chart else "",
+            "chart": what.chart,
+            "version": what.version,
+            "release": what.release,
+            "namespace": what.namespace,
+            "timeout": str(what.timeout),
+        }
+        command = helm_commands.upgrade(self._config, version, what)
+        try:
+            answer = await _helm(
+                self._config, version, command, stdin=what.values, facts=facts, started=started, progress=progress
+            )
+        except Problem as problem:
+            if problem.code == "chart-not-found":
+                raise await self._which_is_wrong(problem, version, what, facts) from None
+            raise
+        try:
+            return _release_of_upgrade(json.loads(answer))
+        except (ValueError, KeyError, TypeError):
+            # Cut off for its size, or another shape: the history tells the same in few words.
+            return (await self._looker.history(what.release, what.namespace))[-1]
+
+    async def rollback(
+        self,
+        release: str,
+        namespace: str,
+        revision: int,
+        *,
+        timeout: int,  # noqa: ASYNC109 (helm's own)
+        started: Callable[[ProcessIdentity], None],
+        progress: Progress,
+    ) -> None:
+        """Roll back to `revision` and wait for ready pods."""
+        command = helm_commands.rollback(self._config, release, namespace, revision, timeout)
+        facts = {"release": release, "namespace": namespace, "timeout": str(timeout)}
+        await self._act(command, facts, started, progress)
+
+    async def uninstall(
+        self,
+        release: str,
+        namespace: str,
+        *,
+        timeout: int,  # noqa: ASYNC109 (helm's own)
+        started: Callable[[ProcessIdentity], None],
+        progress: Progress,
+    ) -> None:
+        """Uninstall and wait until the objects are gone."""
+        command = helm_commands.uninstall(self._config, release, namespace, timeout)
+        facts = {"release": release, "namespace": namespace, "timeout": str(timeout)}
+        await self._act(command, facts, started, progress)
+
+    async def _act(
+        self,
+        command: list[str],
+        facts: Mapping[str, str],
+        started: Callable[[ProcessIdentity], None],
+        progress: Progress,
+    ) -> None:
+        version = await self._looker.version()
+        await _helm(self._config, version, command, facts=facts, started=started, progress=progress, show_stdout=True)
+
+    async def _which_is_wrong(
+        self, problem: Problem, version: HelmVersion, what: Upgrade, facts: Mapping[str, str]
+    ) -> Problem:
+        """Path or version: the newest chart of the same path exists only when the path is right."""
+        newest: list[str] = []
+
+        def note(line: str) -> None:
+            if found := re.match(r"Pulled: \S+:(\d[\w.+-]*)$", line):
+                newest.append(found[1])
+
+        command = helm_commands.newest_chart(self._config, version, what.chart)
+        try:
+            await _helm(self._config, version, command, facts=facts, progress=note, deadline=_LOOK_TIMEOUT)
+        except Problem as second:
+            return second if second.code == "chart-path-wrong" else problem
+        return Problem(
+            "chart-version-wrong",
+            f"The registry has no version {what.version} of {what.chart}.",
+            means="The path of the chart is right; nothing was changed.",
+            todo=f"The newest version there is {newest[0]}: compare with the portal's command."
+            if newest
+            else "Copy the version from the portal's command.",
+            detail=problem.detail,
+            exit_code=EXIT_BAD,
+        )
+
+
+async def _helm(
+    config: HelmConfig,
+    version: HelmVersion,
+    command: Sequence[str],
+    *,
+    facts: Mapping[str, str],
+    stdin: bytes | None = None,
+    started: Callable[[ProcessIdentity], None] | None = None,
+    progress: Progress | None = None,
+    show_stdout: bool = False,
+    deadline: float | None = None,
+    secrets: Sequence[str] = (),
+) -> bytes:
+    """Run one helm command and return its stdout, or raise the Problem its stderr tells of."""
+    hidden = (*secrets, *helm_commands.spellings(config, facts.get("user", "")))
+    shown: Progress | None = None
+    if progress is not None:
+        receive = progress
+
+        def shown(line: str) -> None:
+            receive(redact(line, hidden))
+
+    _prepare(config.run_dir)
+    bundle = _ca_bundle(config) if config.ca_file and not helm_commands.knows_ca_file(version) else None
+    environment = helm_commands.environment(config, os.environ, ca_bundle=bundle)
+    environment = {name: value for name, value in environment.items() if not any(form in value for form in hidden)}
+    try:
+        output = await child_process.run(
+            [version.path, *command],
+            env=environment,
+            stdin=stdin,
+            scratch=config.run_dir,
+            started=started,
+            progress=shown,
+            show_stdout=show_stdout,
+            timeout=deadline,
+        )
+    except OSError as error:
+        if isinstance(error, TimeoutError):
+            raise _silent(command[0], deadline or 0) from None
+        raise _not_startable(version.path, error) from error
+    if output.code != 0:
+        known = {"context": config.kube_context or "", "kubeconfig": config.kubeconfig or ""}
+        known |= {"ca_file": config.ca_file or "", **facts}
+        raise explain(output.stderr, facts=known, secrets=hidden, code=output.code)
+    return output.stdout
+
+
+def _prepare(run_dir: Path) -> None:
+    registry_file = run_dir / helm_commands.REGISTRY_FILE
+    if not registry_file.exists():
+        registry_file.touch(mode=0o600)
+        registry_file.write_text(_REGISTRY_FILE_CONTENT, encoding="utf-8")
+
+
+def _ca_bundle(config: HelmConfig) -> Path:
+    """The system's CAs and ours in one file. Only ours would cut credential plugins off from their cloud."""
+    bundle = config.run_dir / "ca.pem"
+    if not bundle.exists() and config.ca_file:
+        system = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
+        parts = [Path(system).read_bytes()] if system and Path(system).is_file() else []
+        try:
+            parts.append(Path(config.ca_file).read_bytes())
+        except OSError as error:
+            raise explain("can't read CA file", facts={"ca_file": config.ca_file}) from error
+        bundle.write_bytes(b"\n".join(parts))
+    return bundle
+
+
+async def _read_version(config: HelmConfig) -> HelmVersion:
+    path = str(config.helm)
+    _prepare(config.run_dir)
+    try:
+        output = await child_process.run(
+            [path, "version", "--short"],
+            env=helm_commands.environment(config, os.environ),
+            timeout=_VERSION_TIMEOUT,
+            grace=1,
+        )
+    except OSError as error:
+        if isinstance(error, TimeoutError):
+            raise _silent("version", _VERSION_TIMEOUT) from None
+        raise _not_startable(path, error) from error
+    text = output.stdout.decode(errors="replace")
+    found = re.search(r"^(?:Client: )?v(\d{1,4})\.(\d{1,4})\.(\d{1,6})", text, re.MULTILINE)
+    if found is None:
+        raise Problem(
+            "helm-not-helm",
+            f"{path} does not answer like helm.",
+            means="It crashes, or is another program of that name.",
+            todo="Install helm 3.8 or later and name its path.",
+            detail=f"{text}\n{output.stderr}"[:2000].strip() or f"It ended with code {output.code}.",
+            exit_code=EXIT_NOT_YET,
+        )
+    major, minor, patch = (int(part) for part in found.groups())
+    if (major, minor) < MINIMUM:
+        raise Problem(
+            "helm-too-old",
+            f"{path} is helm {major}.{minor}.{patch}.",
+            means="Charts in an OCI registry need helm 3.8 or later.",
+            todo="Install a current helm.",
+            exit_code=EXIT_NOT_YET,
+        )
+    return HelmVersion(major, minor, patch, path)
+
+
+def _not_startable(path: str, error: OSError) -> Problem:
+    if isinstance(error, FileNotFoundError):
+        code, what = "helm-missing", f"There is no helm at {path}."
+    elif isinstance(error, PermissionError):
+        code, what = "helm-not-executable", f"{path} may not be executed."
+    else:
+        code, what = "helm-not-startable", f"{path} cannot be started on this system."
+    return Problem(
+        code,
+        what,
+        means="Step 7 and the looks at the release need helm.",
+        todo="Install helm 3.8 or later, or name the path of yours.",
+        detail=str(error),
+        exit_code=EXIT_NOT_YET,
+    )
+
+
+def _silent(command: str, seconds: float) -> Problem:
+    return Problem(
+        "helm-silent",
+        f"`helm {command}` did not end within {seconds:.0f} seconds and was stopped.",
+        means="The network path, a credential plugin or a proxy does not answer.",
+        todo="Check the connection to registry and cluster, then try again.",
+        exit_code=EXIT_NOT_YET,
+    )
+
+
+def _not_understood(what: str) -> Problem:
+    return Problem(
+        "helm-answer-unknown",
+        f"helm's answer could not be read: {what}.",
+        means="This helm answers in a form that is not known, or with too much.",
+        todo="Use a helm 3 or 4 release from helm.sh.",
+        exit_code=EXIT_NOT_YET,
+    )
+
+
+def _release_of_upgrade(document: Any) -> Release:
+    info, chart = document["info"], document["chart"]["metadata"]
+    return Release(
+        name=str(document["name"]),
+        namespace=str(document["namespace"]),
+        revision=int(document["version"]),
+        status=str(info["status"]),
+        chart=str(chart["name"]),
+        chart_version=str(chart["version"]),
+        app_version=str(chart.get("appVersion", "")),
+        updated=str(info.get("last_deployed", "")),
+        description=str(info.get("description", "")),
+    )
+
+
+def _release_of_row(row: Any, name: str, namespace: str) -> Release:
+    try:
+        chart, chart_version = _split_chart(str(row["chart"]))
+        return Release(
+            name=name,
+            namespace=namespace,
+            revision=int(row["revision"]),
+            status=str(row["status"]),
+            chart=chart,
+            chart_version=chart_version,
+            app_version=str(row.get("app_version", "")),
+            updated=str(row.get("updated", "")),
+            description=str(row.get("description", "")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_understood("a row of the history") from error
+
+
+def _split_chart(text: str) -> tuple[str, str]:
+    """`name-1.2.3-rc.1` is name and version; the version begins at the first dash before MAJOR.MINOR.PATCH."""
+    found = re.fullmatch(r"(.*?)-(v?\d+\.\d+\.\d+.*)", text)
+    return (found[1], found[2]) if found else (text, "")

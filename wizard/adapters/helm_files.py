@@ -1,0 +1,127 @@
+"""The private directory of one run: the one place where helm writes the registry token to a file.
+
+`helm registry login` keeps user and password as base64 in its registry file. So that file lives in a 0700 directory
+on a memory file system, is removed at the end, and what a killed run left behind is swept at the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wizard.adapters.process_identity import alive, identity_of
+from wizard.ports import ProcessIdentity
+
+_PREFIX = "privatelink-wizard-run-"
+_OWNER = "owner.json"
+_MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
+_OWNERLESS_AFTER = 600.0  # seconds; a directory this old without an owner was left between mkdir and write
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """A private directory. `on_memory` is False when it had to be made on a disk: the caller says so."""
+
+    path: Path
+    on_memory: bool
+
+
+@contextlib.contextmanager
+def run_dir(environ: Mapping[str, str] = os.environ) -> Iterator[RunDir]:
+    """Make the private directory of this run; it is gone when the block is left, by whatever way.
+
+    Leftovers of dead owners are swept first. Raises OSError when no directory can be made at all.
+    """
+    sweep(environ)
+    made = _make(environ)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made.path, ignore_errors=True)
+
+
+def sweep(environ: Mapping[str, str] = os.environ) -> int:
+    """Remove directories whose owner is known to be gone; returns how many.
+
+    Touches only real directories of our own uid; a symlink is never followed (`shutil.rmtree` refuses them too).
+    """
+    removed = 0
+    for base in _bases(environ):
+        try:
+            entries = [entry for entry in os.scandir(base) if entry.name.startswith(_PREFIX)]
+        except OSError:
+            continue
+        for entry in entries:
+            if _left_behind(Path(entry.path)):
+                shutil.rmtree(entry.path, ignore_errors=True)
+                removed += not Path(entry.path).exists()
+    return removed
+
+
+def _make(environ: Mapping[str, str]) -> RunDir:
+    refused: OSError | None = None
+    for base in _bases(environ):
+        try:
+            path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))  # 0700, a name nobody can have made before
+        except OSError as error:
+            refused = error
+            continue
+        owner = identity_of(os.getpid()) or ProcessIdentity(os.getpid(), "", "")
+        document = {"pid": owner.pid, "start_time": owner.start_time, "boot_id": owner.boot_id}
+        (path / _OWNER).write_text(json.dumps(document), encoding="utf-8")
+        return RunDir(path, _is_memory(path))
+    raise refused or OSError("no directory for temporary files")
+
+
+def _bases(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where the directory may be made, best first: memory file systems, then the temporary directory."""
+    wanted = [Path(environ["XDG_RUNTIME_DIR"])] if environ.get("XDG_RUNTIME_DIR") else []
+    wanted.append(Path("/dev/shm"))  # noqa: S108 (a 0700 directory with a random name is made in it)
+    memory = [base for base in wanted if base.is_absolute() and os.access(base, os.W_OK | os.X_OK) and _is_memory(base)]
+    return (*memory, Path(tempfile.gettempdir()))
+
+
+def _is_memory(path: Path) -> bool:
+    """Whether the file system under `path` keeps its files in memory; False where this system does not tell."""
+    if sys.platform != "linux":
+        return False
+    best, kind = "", ""
+    try:
+        real = str(path.resolve())
+        for line in Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines():
+            _, mount, this_kind, *_ = line.split(" ")
+            inside = real == mount or real.startswith(mount.rstrip("/") + "/")
+            if inside and len(mount) >= len(best):
+                best, kind = mount, this_kind
+    except (OSError, ValueError):
+        return False
+    return kind in _MEMORY_FILE_SYSTEMS
+
+
+def _left_behind(path: Path) -> bool:
+    try:
+        facts = path.lstat()
+        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
+            return False
+        handle = os.open(path / _OWNER, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return path.is_dir() and time.time() - facts.st_mtime > _OWNERLESS_AFTER
+    except OSError:
+        return False
+    try:
+        owner = json.loads(os.read(handle, 4096))
+        identity = ProcessIdentity(int(owner["pid"]), str(owner["start_time"]), str(owner["boot_id"]))
+    except (ValueError, KeyError, TypeError):
+        return time.time() - facts.st_mtime > _OWNERLESS_AFTER
+    finally:
+        os.close(handle)
+    return alive(identity) is False

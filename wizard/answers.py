@@ -1,0 +1,254 @@
+"""The answers file of `run` (DESIGN.md section 5): read, checked in its form, every scalar as text."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from state.events import EnvironmentSet
+from state.problem import EXIT_BAD, Problem
+from wizard.guide import SELF_SERVICE, Field, Guide, Step
+from wizard.guides import DEFAULT
+from wizard.secret import Secret
+from wizard.text import one_line
+
+FORMAT = "privatelink-wizard.answers/1"
+
+KEYS = ("format", "guide", "mode", "environment", "items", "links", "fields", "attest", "probe")
+
+# Answers of a step that are not fields: words to the program itself.
+UNPROVEN_REASON = "unproven_reason"
+PENDING_RELEASE = "pending_release"
+INTERRUPTED = "interrupted"
+STEP_WORDS = (UNPROVEN_REASON, PENDING_RELEASE, INTERRUPTED)
+
+_TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """An answers file as it was read. Field values are text; `secrets` are already in memory."""
+
+    path: Path
+    sha256: str
+    guide: str
+    mode: str
+    environment: Mapping[str, str]
+    items: Mapping[str, Mapping[str, Mapping[str, str]]]
+    links: tuple[tuple[str, str], ...]
+    fields: Mapping[str, Mapping[str, str]]
+    attest: tuple[str, ...]
+    probe: str
+    secrets: Mapping[tuple[str, str, str], Secret] = field(repr=False)
+    dropped_env: frozenset[str] = frozenset()
+
+    def word(self, step: Step, key: str) -> str:
+        """A step's word to the program (STEP_WORDS), by the step's id or number; empty when not given."""
+        for name in (step.id, str(step.number)):
+            if key in self.fields.get(name, {}):
+                return self.fields[name][key]
+        return ""
+
+    def attests(self, step: Step) -> bool:
+        """Whether the file confirms this step's text."""
+        return step.id in self.attest or str(step.number) in self.attest
+
+
+def read_answers(path: Path) -> Answers:
+    """Reads an answers file. Raises Problem naming the place that is wrong; never shows a secret."""
+    from wizard.safe_yaml import load_text
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Problem(
+            "answers-unreadable",
+            f"The answers file {one_line(str(path))} can't be read: {error.strerror or error}.",
+            todo="Check the path. `privatelink-wizard sandbox --serve` names a complete example.",
+        ) from None
+    document = load_text(content, f"answers file {one_line(str(path))}")
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise _wrong(path, f"it must begin with `format: {FORMAT}`")
+    if unknown := [key for key in document if key not in KEYS]:
+        raise _wrong(path, f"it has no place for {one_line(str(unknown[0]))}; its parts are {', '.join(KEYS)}")
+    reader = _Reader(path)
+    items, secrets = reader.items(document.get("items") or {})
+    return Answers(
+        path=path,
+        sha256=hashlib.sha256(content).hexdigest(),
+        guide=reader.text(document.get("guide", DEFAULT), "guide"),
+        mode=reader.text(document.get("mode", SELF_SERVICE), "mode"),
+        environment=reader.texts(document.get("environment") or {}, "environment"),
+        items=items,
+        links=reader.links(document.get("links") or []),
+        fields={
+            step: reader.texts(values, f"fields.{step}")
+            for step, values in reader.mapping(document.get("fields") or {}, "fields").items()
+        },
+        attest=tuple(reader.text(step, "attest") for step in reader.sequence(document.get("attest") or [], "attest")),
+        probe=reader.text(document.get("probe", "none"), "probe") or "none",
+        secrets=secrets,
+        dropped_env=frozenset(reader.dropped),
+    )
+
+
+class _Reader:
+    """Turns the parsed YAML into text, saying where something else stands."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.dropped: set[str] = set()
+
+    def mapping(self, value: Any, where: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _wrong(self._path, f"{one_line(where)} must hold `key: value` lines")
+        return value
+
+    def sequence(self, value: Any, where: str) -> list[Any]:
+        if not isinstance(value, list):
+            raise _wrong(self._path, f"{one_line(where)} must be a list")
+        return value
+
+    def text(self, value: Any, where: str) -> str:
+        if not isinstance(value, str):
+            raise _wrong(self._path, f"{one_line(where)} must be plain text")
+        return value
+
+    def texts(self, value: Any, where: str) -> dict[str, str]:
+        return {key: self.text(content, f"{where}.{key}") for key, content in self.mapping(value, where).items()}
+
+    def links(self, value: Any) -> tuple[tuple[str, str], ...]:
+        pairs = []
+        for pair in self.sequence(value, "links"):
+            names = [self.text(name, "links") for name in self.sequence(pair, "links")]
+            if len(names) != 2:
+                raise _wrong(self._path, "links holds pairs such as [dpe-01, pe-weu]")
+            pairs.append((names[0], names[1]))
+        return tuple(pairs)
+
+    def items(self, value: Any) -> tuple[dict[str, dict[str, dict[str, str]]], dict[tuple[str, str, str], Secret]]:
+        items: dict[str, dict[str, dict[str, str]]] = {}
+        secrets: dict[tuple[str, str, str], Secret] = {}
+        for kind, named in self.mapping(value, "items").items():
+            items[kind] = {}
+            for name, values in self.mapping(named, f"items.{kind}").items():
+                items[kind][name] = {}
+                for key, content in self.mapping(values or {}, f"items.{kind}.{name}").items():
+                    where = f"items.{kind}.{name}.{key}"
+                    if isinstance(content, dict):
+                        secrets[kind, name, key] = self.secret(content, where)
+                    else:
+                        items[kind][name][key] = self.text(content, where)
+        return items, secrets
+
+    def secret(self, source: dict[str, Any], where: str) -> Secret:
+        if set(source) == {"env"}:
+            name = self.text(source["env"], where)
+            value = os.environ.get(name)
+            if not value:
+                raise _wrong(self._path, f"{one_line(where)}: the environment variable {one_line(name)} is not set")
+            self.dropped.add(name)
+            return Secret(value.strip())
+        if set(source) == {"file"}:
+            path = beside(self._path, self.text(source["file"], where))
+            try:
+                with path.open("r", encoding="utf-8") as file:
+                    value = file.read(SECRET_LIMIT)
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not text"
+                raise _wrong(self._path, f"{one_line(where)}: {one_line(str(path))} can't be read: {reason}") from None
+            if not value.strip():
+                raise _wrong(self._path, f"{one_line(where)}: {one_line(str(path))} is empty")
+            return Secret(value.strip())
+        raise _wrong(self._path, f"{one_line(where)} must be text, {{env: NAME}} or {{file: PATH}}")
+
+
+SECRET_LIMIT = 100_000
+
+
+def beside(answers: Path, path: str) -> Path:
+    """A path named in an answers file: `~` is the home, a relative one starts at the file's own directory."""
+    return (answers.absolute().parent / Path(path).expanduser()).absolute()
+
+
+def _wrong(path: Path, reason: str) -> Problem:
+    return Problem(
+        "answers-wrong",
+        f"The answers file {one_line(str(path))}: {reason}.",
+        todo="Correct it and run the command again; nothing was changed.",
+        exit_code=EXIT_BAD,
+    )
+
+
+def environment_of(answers: Answers) -> dict[str, Any]:
+    """The environment's known keys, with `sandbox` as a boolean. Raises Problem for an unknown key."""
+    known = EnvironmentSet.__struct_fields__
+    found: dict[str, Any] = {}
+    for key, value in answers.environment.items():
+        if key not in known:
+            raise _wrong(answers.path, f"environment has no {one_line(key)}; it may have {', '.join(known)}")
+        if key == "sandbox":
+            if value.lower() not in (*_TRUE, *_FALSE):
+                raise _wrong(answers.path, "environment.sandbox must be true or false")
+            found[key] = value.lower() in _TRUE
+        elif key in ("kubeconfig", "helm", "ca_file") and value:
+            found[key] = str(beside(answers.path, value))
+        else:
+            found[key] = value or None
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def examine(answers: Answers, guide: Guide) -> None:
+    """Checks an answers file against its guide before anything is written: names, kinds, and no secret in clear.
+
+    Raises Problem with the first mistake.
+    """
+    fields = guide.fields()
+    for kind_name, named in answers.items.items():
+        kind = guide.kind(kind_name)
+        if kind is None:
+            there = ", ".join(known.name for known in guide.kinds)
+            raise _wrong(answers.path, f"items has no kind {one_line(kind_name)}; kinds are {there}")
+        references = {reference.key for reference in kind.references}
+        allowed = references | {field.key for field in fields.values() if field.owner == kind_name}
+        for name, values in named.items():
+            given = {*values, *(key for owner, item, key in answers.secrets if (owner, item) == (kind_name, name))}
+            for key in sorted(given - allowed):
+                raise _wrong(
+                    answers.path,
+                    f"items.{one_line(kind_name)}.{one_line(name)} has no field {one_line(key)}; "
+                    f"it may have {', '.join(sorted(allowed))}",
+                )
+            for key in values:
+                if key in fields and fields[key].secret:
+                    raise _wrong(
+                        answers.path,
+                        f"items.{kind_name}.{one_line(name)}.{key} is a secret: write {{env: NAME}} or {{file: PATH}}",
+                    )
+    for name, values in answers.fields.items():
+        step = guide.step(name)
+        if step is None:
+            raise _wrong(answers.path, f"fields has no step {one_line(name)}")
+        own = {field.key for field in step.fields if field.owner is None}
+        for key in values:
+            if key not in own and key not in STEP_WORDS:
+                raise _wrong(answers.path, f"fields.{name} has no field {one_line(key)}")
+    for name in answers.attest:
+        if guide.step(name) is None:
+            raise _wrong(answers.path, f"attest names step {one_line(name)}, which the guide does not have")
+    for key in (key for _, _, key in answers.secrets):
+        if not fields[key].secret:
+            raise _wrong(answers.path, f"{one_line(key)} is not a secret: write it as plain text")
+
+
+def missing_fields(fields: Mapping[str, Field], given: set[str], owner: str | None) -> tuple[Field, ...]:
+    """The required fields of `owner` that are in nobody's answer."""
+    return tuple(
+        field
+        for field in fields.values()
+        if field.owner == owner and field.required and field.default is None and field.key not in given
+    )

@@ -1,0 +1,275 @@
+"""The command line, a contract that scripts rely on (DESIGN.md section 5).
+
+stdout is data, stderr is narration. Heavy imports are inside the commands: `--help`, `validate` and `list` load
+neither Textual nor an SDK (tests/contracts).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from state.problem import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, Problem
+from wizard import __version__
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+OUTPUT = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the result.")
+
+
+def _remember_state_dir(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    # The option stands before or after the command's name; the inner one wins.
+    if value is not None:
+        context.ensure_object(dict)["state_dir"] = value
+    return value
+
+
+STATE_DIR = click.option(
+    "--state-dir",
+    metavar="DIR",
+    expose_value=False,
+    callback=_remember_state_dir,
+    help="Where setups are kept; also PRIVATELINK_STATE_DIR.",
+)
+
+
+@click.group(context_settings=CONTEXT, invoke_without_command=True)
+@click.version_option(__version__, prog_name="privatelink-wizard")
+@STATE_DIR
+@click.pass_context
+def app(context: click.Context) -> None:
+    """Set up a private connection to a vendor's cloud, prove every step, keep the evidence.
+
+    Without a command: the home screen.
+    """
+    context.ensure_object(dict)
+    if context.invoked_subcommand is None:
+        _open_screens()
+
+
+def _open_screens() -> None:
+    """Opens the screens, or says which commands do without."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Problem(
+            "no-terminal",
+            "The screens need a terminal, and this is none.",
+            todo="Without one use `run NAME --answers FILE`, `check NAME`, `list`, `review NAME -o text`, `doctor`.",
+        )
+    raise Problem(
+        "no-screens-yet",
+        f"Version {__version__} has no screens yet.",
+        todo="Use `run NAME --answers FILE`, `check NAME`, `list`, `review NAME -o text`, `doctor`, `sandbox`.",
+    )
+
+
+# ---------------------------------------------------------------- looking
+
+
+@app.command("list")
+@OUTPUT
+@STATE_DIR
+@click.pass_context
+def list_command(context: click.Context, output: str) -> int:
+    """Show every setup, its progress and its head."""
+    from wizard import overview
+    from wizard.output import data, data_json
+
+    entries = overview.setups(_places(context))
+    if output == "json":
+        data_json("list", {"setups": list(entries)})
+    else:
+        data(overview.as_text(entries))
+    return EXIT_OK
+
+
+@app.command()
+@click.argument("kind")
+@click.argument("value")
+@OUTPUT
+def validate(kind: str, value: str, output: str) -> int:
+    """Say whether VALUE is a KIND, part by part. `-` reads one value per line and prints one object per line."""
+    from wizard import validating
+
+    return validating.run(kind, value, output)
+
+
+@app.command()
+@OUTPUT
+@click.option("--kubeconfig", metavar="FILE", help="Instead of KUBECONFIG or ~/.kube/config.")
+@click.option("--kube-context", metavar="NAME", help="Instead of the kubeconfig's current context.")
+@click.option("--helm", metavar="FILE", help="Instead of helm from PATH.")
+@click.option("--namespace", default="default", show_default=True, help="Where the release is, or will be.")
+@STATE_DIR
+@click.pass_context
+def doctor(
+    context: click.Context,
+    output: str,
+    kubeconfig: str | None,
+    kube_context: str | None,
+    helm: str | None,
+    namespace: str,
+) -> int:
+    """Look whether this machine can do what a setup asks: helm, kubeconfig, cluster, rights."""
+    from wizard import commands
+
+    given = {"kubeconfig": kubeconfig, "kube_context": kube_context, "helm": helm}
+    wanted = {key: value for key, value in given.items() if value}
+    return commands.doctor(_places(context), wanted, namespace, output)
+
+
+@app.command()
+@click.argument("name")
+@click.option("--step", metavar="N", help="Only this step, by number or id.")
+@click.option("--allow-probe-pod", is_flag=True, help="Consent to a short-lived pod for the lookup inside the cluster.")
+@OUTPUT
+@STATE_DIR
+@click.pass_context
+def check(context: click.Context, name: str, step: str | None, allow_probe_pod: bool, output: str) -> int:
+    """Look at every step of NAME again. Exit code 1: something is bad; 3: not yet, or could not look."""
+    from wizard import commands
+
+    return commands.check(_places(context), name, step, output, allow_probe_pod=allow_probe_pod)
+
+
+@app.command()
+@click.argument("target", metavar="NAME|FILE")
+@click.option("--as-of", metavar="TS", help="As it was at this time, RFC 3339 UTC.")
+@click.option("--expect", metavar="HEAD", help="The hash of the last line, noted elsewhere; differs: exit code 1.")
+@click.option("--verify", metavar="REPORT", help="A JSON report; every difference from the journal is named.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), help="Form of the result; none: the screen.")
+@click.option("--out", metavar="FILE", help="Write the report there.")
+@STATE_DIR
+@click.pass_context
+def review(
+    context: click.Context,
+    target: str,
+    as_of: str | None,
+    expect: str | None,
+    verify: str | None,
+    output: str | None,
+    out: str | None,
+) -> int:
+    """Read a setup, or a copied state file, without being able to change anything."""
+    from wizard import commands
+
+    if output is None and not (expect or verify or out):
+        _open_screens()
+    places = _places(context)
+    return commands.review(places, target, as_of=as_of, expect=expect, verify=verify, output=output or "text", out=out)
+
+
+# ---------------------------------------------------------------- doing
+
+
+@app.command()
+@click.argument("name")
+@click.option("--guide", "guide_id", default=None, metavar="ID", help="Which guide; the default is ataccama-azure.")
+@click.option("--mode", default=None, metavar="MODE", help="Who does what; the default is self-service.")
+@STATE_DIR
+@click.pass_context
+def new(context: click.Context, name: str, guide_id: str | None, mode: str | None) -> int:
+    """Create the setup NAME and open it."""
+    _open_screens()
+    return EXIT_USAGE
+
+
+@app.command()
+@click.argument("name")
+@STATE_DIR
+@click.pass_context
+def resume(context: click.Context, name: str) -> int:
+    """Open the setup NAME where it was left."""
+    _open_screens()
+    return EXIT_USAGE
+
+
+@app.command()
+@click.argument("name")
+@click.option("--answers", required=True, metavar="FILE", help="The answers file (README).")
+@STATE_DIR
+@click.pass_context
+def run(context: click.Context, name: str, answers: str) -> int:
+    """Take the steps of NAME unattended; creates it, or resumes it where it was left."""
+    from wizard import commands
+
+    return commands.run(_places(context), name, Path(answers).expanduser())
+
+
+@app.command()
+@click.option("--serve", is_flag=True, help="Only serve; print where everything is as JSON.")
+@click.option("--reset", is_flag=True, help="Start afresh: new ports, credentials and cluster.")
+@click.option("--fetch-helm", is_flag=True, help="Fetch a pinned helm if there is none on PATH, without asking.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Break something on purpose; may be repeated.")
+@click.option("--faults", "list_faults", is_flag=True, help="Show the faults there are.")
+@STATE_DIR
+@click.pass_context
+def sandbox(
+    context: click.Context, serve: bool, reset: bool, fetch_helm: bool, faults: tuple[str, ...], list_faults: bool
+) -> int:
+    """Rehearse the whole job on this machine: no Azure, no cluster, no account."""
+    from wizard import rehearsal
+
+    if list_faults:
+        return rehearsal.show_faults()
+    places = _places(context)
+    if serve:
+        return rehearsal.serve(places, reset=reset, fetch_helm=fetch_helm, faults=faults)
+    return rehearsal.rehearse(places, reset=reset, fetch_helm=fetch_helm, faults=faults)
+
+
+# ---------------------------------------------------------------- entry
+
+
+def _places(context: click.Context) -> Any:
+    from wizard.places import places
+
+    return places(context.ensure_object(dict).get("state_dir"))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command and turns everything that can happen into an exit code and words; never a traceback."""
+    if sys.platform == "win32":
+        sys.stderr.write("privatelink-wizard runs on Linux, macOS and WSL. On Windows, run it inside WSL.\n")
+        return EXIT_USAGE
+    try:
+        result = app.main(args=arguments, prog_name="privatelink-wizard", standalone_mode=False)
+    except Problem as problem:
+        from wizard.output import say_problem
+
+        say_problem(problem)
+        return problem.exit_code
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return EXIT_USAGE
+    except (KeyboardInterrupt, click.Abort):
+        sys.stderr.write("Interrupted. What was saved is saved; run the same command again to go on.\n")
+        return EXIT_INTERRUPTED
+    except RecursionError as error:
+        return _unknown(error)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a log file instead of a traceback
+        return _unknown(error)
+    return result if isinstance(result, int) else EXIT_OK
+
+
+def _unknown(error: BaseException) -> int:
+    """An error nobody foresaw: its frames go to a private log, its name and the log's path to the user."""
+    from state.secrets import SecretGuard
+    from state.store import default_state_dir, log_unknown_error
+    from wizard.output import say_problem
+
+    where: str | None = None
+    try:
+        where = str(log_unknown_error(default_state_dir(), error, SecretGuard()))
+    except (OSError, Problem):
+        where = None
+    say_problem(
+        Problem(
+            "internal",
+            f"The program met something it does not know: {type(error).__name__}.",
+            means="What was saved before is saved.",
+            todo=f"Report it with {where}." if where else "Report it; its log could not be written.",
+        )
+    )
+    return EXIT_USAGE

@@ -1,0 +1,155 @@
+"""Where a setup points, resolved and made safe; and the adapters that look and act there.
+
+Paths are made explicit once and journalled, so that helm and Kubernetes never follow what happens to be set in a
+shell. What is not public is accepted on loopback only, and only in the sandbox (DESIGN.md section 3).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from state.events import EnvironmentSet
+from state.problem import EXIT_BAD, Problem
+from wizard.ports import Readers, Writers
+from wizard.secret import Secret
+from wizard.text import one_line
+
+CLOUDS = ("public", "us-government", "china")
+
+
+def resolve_environment(given: Mapping[str, Any]) -> EnvironmentSet:
+    """Completes what is given from this machine: kubeconfig and its current context, helm from PATH.
+
+    Raises Problem when what is given can't be used.
+    """
+    environment = EnvironmentSet(**dict(given))
+    _require_safe(environment)
+    kubeconfig = environment.kubeconfig or default_kubeconfig()
+    context = environment.kube_context or (current_context(kubeconfig) if kubeconfig else None)
+    helm = environment.helm or shutil.which("helm")
+    return EnvironmentSet(
+        cloud=environment.cloud,
+        sandbox=environment.sandbox,
+        arm_url=environment.arm_url,
+        identity_endpoint=environment.identity_endpoint,
+        dns_server=environment.dns_server,
+        kubeconfig=kubeconfig,
+        kube_context=context,
+        helm=str(Path(helm).absolute()) if helm else None,
+        ca_file=environment.ca_file,
+    )
+
+
+def _require_safe(environment: EnvironmentSet) -> None:
+    if environment.cloud not in CLOUDS:
+        raise Problem(
+            "unknown-cloud",
+            f"There is no cloud {one_line(environment.cloud)}.",
+            todo=f"Clouds are {', '.join(CLOUDS)}.",
+            exit_code=EXIT_BAD,
+        )
+    for key in ("arm_url", "identity_endpoint", "dns_server"):
+        value = getattr(environment, key)
+        if value is None:
+            continue
+        if not environment.sandbox or not _is_loopback(value):
+            raise Problem(
+                "unsafe-environment",
+                f"{key} points to {one_line(value)}.",
+                means="Only a sandbox may point somewhere of its own, and only on this machine: "
+                "a real sign-in must not be sent to an address that came with a file.",
+                todo=f"Remove {key} from the environment.",
+                exit_code=EXIT_BAD,
+            )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        host = urlsplit(address if "://" in address else f"//{address}").hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def default_kubeconfig() -> str | None:
+    """The kubeconfig kubectl would use: KUBECONFIG, else ~/.kube/config; None when there is none.
+
+    Raises Problem for a KUBECONFIG that names several files, which helm is not given as one.
+    """
+    named = os.environ.get("KUBECONFIG", "")
+    paths = [path for path in named.split(os.pathsep) if path]
+    if len(paths) > 1:
+        raise Problem(
+            "many-kubeconfigs",
+            f"KUBECONFIG names {len(paths)} files.",
+            means="A setup is tied to one, so that it never acts on another cluster.",
+            todo="Name one: `kubectl config view --flatten --minify > FILE`, then KUBECONFIG=FILE.",
+        )
+    path = Path(paths[0] if paths else "~/.kube/config").expanduser()
+    return str(path.absolute()) if path.exists() else None
+
+
+def current_context(kubeconfig: str) -> str | None:
+    """The kubeconfig's current context; None when it names none or can't be read (the cluster checks say why)."""
+    from wizard.safe_yaml import load_text
+
+    try:
+        with Path(kubeconfig).open("rb") as file:
+            document = load_text(file.read(1_000_001), "kubeconfig")
+    except (OSError, Problem):
+        return None
+    context = document.get("current-context") if isinstance(document, dict) else None
+    return context if isinstance(context, str) and context else None
+
+
+def _nothing_held() -> Sequence[Secret]:
+    return ()
+
+
+@asynccontextmanager
+async def connected(
+    environment: EnvironmentSet,
+    *,
+    drop_env: frozenset[str] = frozenset(),
+    held: Callable[[], Sequence[Secret]] = _nothing_held,
+) -> AsyncIterator[tuple[Readers, Writers]]:
+    """The adapters of an environment, for as long as the block lasts. Nothing is contacted before it is asked.
+
+    `drop_env` names variables that held secrets, `held` tells the secrets themselves: neither reaches a child.
+    """
+    from wizard.adapters.cluster import ClusterLooker
+    from wizard.adapters.dns import DnsLooker
+    from wizard.adapters.helm import HelmActor, HelmLooker
+    from wizard.adapters.helm_commands import HelmConfig
+    from wizard.adapters.helm_files import run_dir
+    from wizard.adapters.sdk_process import SdkProcess
+
+    with run_dir() as directory:
+        sdk = SdkProcess(drop_env=drop_env)
+        sdk.warm()
+        try:
+            looker = actor = None
+            if environment.helm:
+                config = HelmConfig(
+                    helm=Path(environment.helm),
+                    kubeconfig=environment.kubeconfig,
+                    kube_context=environment.kube_context,
+                    ca_file=environment.ca_file,
+                    run_dir=directory.path,
+                    drop_env=drop_env,
+                    held=held,
+                )
+                looker, actor = HelmLooker(config), HelmActor(config)
+            # The sandbox without a DNS server of its own must not ask real resolvers for its made-up names.
+            dns = None if environment.sandbox and not environment.dns_server else DnsLooker(environment.dns_server)
+            cluster = ClusterLooker(environment.kubeconfig, environment.kube_context, sdk)
+            yield Readers(dns=dns, cluster=cluster, helm=looker), Writers(helm=actor)
+        finally:
+            await sdk.close()

@@ -1,0 +1,20 @@
+"""What a finding saw, kept as evidence (DESIGN.md section 1)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from state.clock import now
+from state.events import OBSERVED, Evidence
+
+# Characters of an answer that are kept; a longer one is cut, and says so.
+LIMIT = 4000
+
+
+def evidence(source: str, request: str, answer: str, identity: str, grade: str = OBSERVED) -> Evidence:
+    """Evidence of one look, taken now. `answer` is redacted by the caller; the digest is of what is kept."""
+    kept = answer if len(answer) <= LIMIT else f"{answer[:LIMIT]}… {len(answer)} characters"
+    digest = hashlib.sha256(kept.encode("utf-8", "surrogatepass")).hexdigest()
+    return Evidence(
+        source=source, request=request, answer=kept, sha256=digest, ts=now(), identity=identity, grade=grade
+    )

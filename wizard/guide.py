@@ -1,0 +1,281 @@
+"""The engine's model: what a guide is made of.
+
+A guide is data plus pure functions. Nothing here reads a file, asks a network or knows a vendor; the engine
+(`status`, `session`, `unattended`) interprets it. Words: DESIGN.md section 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from state.events import Evidence
+    from wizard.ports import Readers, Writers
+    from wizard.secret import Secret
+    from wizard.view import View
+
+SELF_SERVICE = "self-service"
+
+DO_IT_FOR_ME = "do it for me"
+HAND_OFF = "hand off"
+ALREADY_DONE = "already done"
+ROUTES = (DO_IT_FOR_ME, HAND_OFF, ALREADY_DONE)
+
+YOU = "you"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An item of one kind names one item of another: an endpoint its subscription. The value is the item's name."""
+
+    key: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemKind:
+    """What a step fans out over. `linked_to`: kinds this one is linked with, many to many."""
+
+    name: str
+    label: str
+    references: tuple[Reference, ...] = ()
+    linked_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One input. `kind` is an identifier kind (wizard.identifiers), `owner` the item kind it belongs to.
+
+    `owner` None means the whole setup. `where` tells a person where to find the value. A `secret` is never
+    journalled. `affects_proof` False: a change of it makes no evidence stale (a timeout). `rule` compares a parsed
+    value with others and returns what is wrong, or None.
+    """
+
+    key: str
+    label: str
+    kind: str
+    owner: str | None = None
+    where: str = ""
+    sample: str = ""
+    required: bool = True
+    secret: bool = False
+    is_file: bool = False
+    affects_proof: bool = True
+    default: Callable[[View], str | None] | None = None
+    rule: Callable[[str, View], str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """The exact text a person confirms. `text` may name values of the item; `revision` grows when the meaning changes.
+
+    `unless_proven`: a good finding of every proving check makes the word superfluous (steps a machine can see).
+    """
+
+    id: str
+    revision: int
+    text: Callable[[View], str]
+    unless_proven: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A check's answer, before it is journalled.
+
+    `verdict` is one of GOOD, BAD, NOT_YET, COULD_NOT_LOOK of state.events.
+    """
+
+    verdict: str
+    text: str
+    todo: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A read-only look. `proves`: its verdict decides the step's status; else it only advises beside it.
+
+    `deadline` in seconds. `revision` grows when the check's meaning changes, which makes older findings stale.
+    """
+
+    id: str
+    title: str
+    hint: str
+    run: Callable[[View, Readers], Awaitable[Finding]]
+    proves: bool = True
+    revision: int = 1
+    deadline: float = 15.0
+
+
+CREATE = "+"
+CHANGE = "~"
+SAME = "="
+REMOVE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between wanted and found; `sign` is one of CREATE, CHANGE, SAME, REMOVE."""
+
+    sign: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What acting would do, found by reading only. No change but SAME ones means `already so`.
+
+    `commands` are exactly what runs, secrets replaced; `digest` is the SHA-256 over them and the digests of their
+    input. `obstacle`: why it can't be applied as it is, and what to say yes to (`way_out` names the extra change).
+    `payload` is what the action itself needs to apply this very plan; it is never journalled or shown.
+    """
+
+    changes: tuple[Change, ...]
+    commands: tuple[str, ...] = ()
+    digest: str = ""
+    summary: str = ""
+    notes: tuple[str, ...] = ()
+    undo: str = ""
+    way_out: str = ""
+    ours: bool = False
+    payload: Any = field(default=None, repr=False)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to do: everything is already so."""
+        return all(change.sign == SAME for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A report while acting: a line of the log, or where the work stands (`ready` of `wanted`)."""
+
+    kind: str
+    text: str
+    ready: int | None = None
+    wanted: int | None = None
+    elapsed: float = 0.0
+    timeout: float = 0.0
+
+
+class Log(Protocol):
+    """How an action writes to the journal while it acts; given by the session."""
+
+    def started(
+        self, change: str, *, summary: str, commands: tuple[str, ...] = (), digest: str = "", undo: str = ""
+    ) -> None: ...
+
+    def process(self, change: str, *, pid: int, start_time: str, boot_id: str) -> None: ...
+
+    def finished(self, change: str, *, outcome: str, summary: str, detail: str = "", **facts: str) -> None: ...
+
+    def pinned(self, kind: str, facts: dict[str, str | None]) -> None: ...
+
+
+class Action(Protocol):
+    """What `do it for me` does. `plan` only reads; `apply` carries out exactly the plan it is given.
+
+    `resume` looks at a change that was started and not finished (the program died): it waits for what still runs,
+    writes how it ended, or raises a Problem when a person must decide.
+    """
+
+    async def plan(self, view: View, readers: Readers) -> Plan: ...
+
+    async def apply(
+        self,
+        view: View,
+        plan: Plan,
+        *,
+        readers: Readers,
+        writers: Writers,
+        secrets: Mapping[str, Secret],
+        log: Log,
+        progress: Callable[[Moment], None],
+    ) -> None: ...
+
+    async def resume(
+        self,
+        view: View,
+        change: str,
+        *,
+        readers: Readers,
+        log: Log,
+        progress: Callable[[Moment], None],
+        gone: bool,
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One numbered unit of the guide. `per` names item kinds: () runs once, two kinds run per linked pair.
+
+    `uses` are fields of earlier steps whose change makes this step's evidence stale. `owners` maps a mode to who
+    does it (default: you). `needs_observed`: steps that must be observed before this one is attested, unless the
+    user goes on without proof for a typed reason.
+    """
+
+    id: str
+    number: int
+    title: str
+    why: str
+    instructions: tuple[str, ...]
+    per: tuple[str, ...] = ()
+    fields: tuple[Field, ...] = ()
+    uses: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
+    routes: tuple[str, ...] = ()
+    attest: Attestation | None = None
+    checks: tuple[Check, ...] = ()
+    action: Action | None = None
+    needs_observed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def owner(self, mode: str) -> str:
+        """Who does this step in `mode`."""
+        return self.owners.get(mode, YOU)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guide:
+    """A documented procedure: an ordered tuple of steps. `version` grows when steps or fields change meaning."""
+
+    id: str
+    version: int
+    title: str
+    source: str
+    steps: tuple[Step, ...]
+    kinds: tuple[ItemKind, ...] = ()
+    modes: tuple[str, ...] = (SELF_SERVICE,)
+
+    def step(self, id_or_number: str | int) -> Step | None:
+        """The step of that id or number; None when there is none."""
+        wanted = str(id_or_number)
+        return next((step for step in self.steps if wanted in (step.id, str(step.number))), None)
+
+    def kind(self, name: str) -> ItemKind | None:
+        """The item kind of that name."""
+        return next((kind for kind in self.kinds if kind.name == name), None)
+
+    def fields(self) -> dict[str, Field]:
+        """All fields by key; keys are unique within a guide."""
+        return _fields(self)
+
+
+@cache
+def _fields(guide: Guide) -> dict[str, Field]:
+    return {field.key: field for step in guide.steps for field in step.fields}
+
+
+@dataclass(frozen=True, slots=True)
+class ItemStep:
+    """One step for one item, or one linked pair: the smallest thing that has a status."""
+
+    step: str
+    items: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.step + "".join(f" {item.partition('/')[2]}" for item in self.items)

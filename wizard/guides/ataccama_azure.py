@@ -1,0 +1,439 @@
+"""The guide "Azure Private Link for a hybrid Data Processing Engine", self-service.
+
+Follows Ataccama's document of that name, eight steps, in our own words. A field's format is an identifier kind
+(wizard.identifiers); what several fields must say together is a rule here.
+"""
+
+from __future__ import annotations
+
+from wizard.actions.helm_release import HelmRelease, check_release, check_workloads
+from wizard.actions.resolver import resolver_here
+from wizard.guide import (
+    ALREADY_DONE,
+    DO_IT_FOR_ME,
+    HAND_OFF,
+    Attestation,
+    Check,
+    Field,
+    Guide,
+    ItemKind,
+    Reference,
+    Step,
+)
+from wizard.view import View
+
+SUBSCRIPTION = "subscription"
+ENDPOINT = "endpoint"
+DPE = "dpe"
+
+PUBLIC_UNTIL_DNS = (
+    "Until DNS answers with the private address, the DPE goes on over the public internet, and everything looks fine."
+)
+UPGRADE_LAG = (
+    "When the platform is upgraded, its ingress changes too: a DPE left on an older version has its jobs fail until "
+    "it is upgraded."
+)
+
+
+# ---------------------------------------------------------------- what several fields must say together
+
+
+def _part(resource_id: str, segment: str) -> str:
+    """The name that follows `segment` in a Resource ID, lower-case; Azure compares these without case."""
+    parts = resource_id.lower().split("/")
+    return parts[parts.index(segment.lower()) + 1] if segment.lower() in parts[:-1] else ""
+
+
+def _subnet_in_vnet(subnet: str, view: View) -> str | None:
+    vnet = view.value("vnet")
+    if not vnet or subnet.lower().startswith(vnet.lower() + "/"):
+        return None
+    return f"this subnet is in {_part(subnet, 'virtualNetworks')}, the VNet above is {_part(vnet, 'virtualNetworks')}"
+
+
+def _endpoint_matches(endpoint_id: str, view: View) -> str | None:
+    for label, segment, key in (
+        ("subscription", "subscriptions", "subscription_id"),
+        ("resource group", "resourceGroups", "resource_group"),
+        ("endpoint", "privateEndpoints", "endpoint_name"),
+    ):
+        wanted, found = view.value(key).lower(), _part(endpoint_id, segment)
+        if wanted and found != wanted:
+            return f"this ID names {label} {found}, but this endpoint's {label} is {wanted}: copy its own Resource ID"
+    return None
+
+
+def _hosts_differ(minio_host: str, view: View) -> str | None:
+    if minio_host == view.value("dpm_host"):
+        return "this is the DPM address: copy the MinIO address, it stands below it"
+    return None
+
+
+def _chart_at_registry(chart: str, view: View) -> str | None:
+    registry, host = view.value("registry"), chart.removeprefix("oci://").partition("/")[0]
+    if registry and host.lower() != registry.lower():
+        return f"this chart is at {host}, but the login is for {registry}: copy both commands from the same page"
+    return None
+
+
+def _vnet_of_subnet(view: View) -> str | None:
+    setting = view.setting("subnet")
+    return setting.value.partition("/subnets/")[0] if setting and setting.value else None
+
+
+# ---------------------------------------------------------------- the steps
+
+CONNECTIVITY = Step(
+    id="connectivity",
+    number=1,
+    title="Connectivity settings",
+    why="The portal shows the values of the next steps only after Azure PrivateLink is chosen for this environment.",
+    instructions=(
+        "Open the Ataccama Cloud Portal and choose the environment.",
+        "Go to Settings, section Kubernetes self-managed DPE, and choose Edit connectivity.",
+        "Choose Azure PrivateLink. Leave the page open: steps 2 to 6 happen on it.",
+    ),
+    fields=(
+        Field(
+            "environment_name",
+            "Environment name",
+            "environment-name",
+            where="the name in the portal's list of environments",
+            sample="production",
+        ),
+    ),
+    attest=Attestation(
+        "azure-privatelink-chosen",
+        1,
+        lambda view: (
+            f"In the portal, Azure PrivateLink is chosen for the environment {view.value('environment_name')}."
+        ),
+    ),
+)
+
+REGISTER = Step(
+    id="register",
+    number=2,
+    title="Register subscription",
+    why="The vendor's service lets in endpoints of registered subscriptions by itself. An endpoint from another one "
+    "stays Pending, and nobody is told.",
+    instructions=(
+        "In the Azure portal, open Subscriptions and copy the ID of the subscription the endpoint will live in.",
+        "In the vendor's portal, paste it under Azure Subscription ID and press Register.",
+    ),
+    per=(SUBSCRIPTION,),
+    fields=(
+        Field(
+            "subscription_id",
+            "Subscription ID",
+            "subscription-id",
+            owner=SUBSCRIPTION,
+            where="Azure portal, Subscriptions, column Subscription ID",
+            sample="8d2f41c7-5b1e-4f0a-9a77-0c1d2e3f4a5b",
+        ),
+    ),
+    after=("connectivity",),
+    attest=Attestation(
+        "subscription-registered",
+        1,
+        lambda view: f"In the portal, the subscription {view.value('subscription_id')} is registered.",
+    ),
+)
+
+CREATE_ENDPOINT = Step(
+    id="endpoint",
+    number=3,
+    title="Create Private Endpoint",
+    why="The Private Endpoint is the vendor's service as an address inside your own network. All the DPE's traffic "
+    "will go to that address.",
+    instructions=(
+        "In the vendor's portal, copy the PrivateLink service name (alias).",
+        "In the Azure portal, open Private Link Center and create a Private Endpoint in the registered subscription, "
+        "in the VNet's region.",
+        "On the page Resource, choose Connect to an Azure resource by resource ID or alias, and paste the alias.",
+        "When it is created, open it: its connection state must say Approved. Its network interface shows the "
+        "private IP.",
+    ),
+    per=(ENDPOINT,),
+    fields=(
+        Field(
+            "link_service",
+            "Link service alias",
+            "link-service",
+            owner=ENDPOINT,
+            where="vendor's portal, PrivateLink service name (alias)",
+            sample="prefix.{guid}.westeurope.azure.privatelinkservice",
+        ),
+        Field(
+            "resource_group",
+            "Resource group",
+            "resource-group",
+            owner=ENDPOINT,
+            where="the group the endpoint is created in",
+            sample="rg-net-data",
+        ),
+        Field(
+            "vnet",
+            "VNet",
+            "vnet-id",
+            owner=ENDPOINT,
+            where="Azure portal, Virtual networks, Properties, Resource ID",
+            required=False,
+            default=_vnet_of_subnet,
+        ),
+        Field(
+            "subnet",
+            "Subnet",
+            "subnet-id",
+            owner=ENDPOINT,
+            where="the VNet's Resource ID with /subnets/ and the subnet's name behind it",
+            rule=_subnet_in_vnet,
+        ),
+        Field(
+            "endpoint_name",
+            "Endpoint name",
+            "endpoint-name",
+            owner=ENDPOINT,
+            where="the name the endpoint gets, or has",
+            sample="pe-ataccama-weu",
+        ),
+        Field(
+            "private_ip",
+            "Private IP",
+            "private-ip",
+            owner=ENDPOINT,
+            where="Azure portal, the endpoint, Network interface, Private IPv4 address",
+            sample="10.20.1.4",
+        ),
+    ),
+    uses=("subscription_id",),
+    after=("register",),
+    routes=(ALREADY_DONE, HAND_OFF),
+    attest=Attestation(
+        "endpoint-approved",
+        1,
+        lambda view: (
+            f"In the Azure portal, the Private Endpoint {view.value('endpoint_name')} in "
+            f"{view.value('resource_group')} is provisioned, its connection to "
+            f"{view.value('link_service')} is Approved, and its private IP is {view.value('private_ip')}."
+        ),
+        unless_proven=True,
+    ),
+)
+
+PROVIDE_ID = Step(
+    id="resource-id",
+    number=4,
+    title="Provide the Resource ID",
+    why="The vendor's ingress lets in the connections of the endpoints it was told of, and no others.",
+    instructions=(
+        "In the Azure portal, open the Private Endpoint, Properties, and copy its Resource ID.",
+        "In the vendor's portal, paste it under Private Endpoint Resource ID and press Add.",
+    ),
+    per=(ENDPOINT,),
+    fields=(
+        Field(
+            "endpoint_id",
+            "Endpoint Resource ID",
+            "endpoint-id",
+            owner=ENDPOINT,
+            where="Azure portal, the endpoint, Properties, Resource ID",
+            rule=_endpoint_matches,
+        ),
+    ),
+    uses=("subscription_id", "endpoint_name", "resource_group"),
+    after=("endpoint",),
+    attest=Attestation(
+        "resource-id-added",
+        1,
+        lambda view: f"In the portal, the Resource ID {view.value('endpoint_id')} is added.",
+    ),
+)
+
+DNS = Step(
+    id="dns",
+    number=5,
+    title="DNS records",
+    why="The DPE finds the vendor by two host names. Only when they resolve to the endpoint's private IP, inside the "
+    "cluster, does its traffic stay private.",
+    instructions=(
+        "In the vendor's portal, note the DPM address and the MinIO address.",
+        "In your Azure private DNS zone, or your own DNS, create an A record for each that points to the endpoint's "
+        "private IP. One zone per host name is safest: a zone of the whole domain hides every other name in it.",
+        "Link the zone to the VNet of the cluster. A VNet with its own DNS servers must forward to 168.63.129.16.",
+    ),
+    per=(DPE, ENDPOINT),
+    fields=(
+        Field(
+            "dpm_host",
+            "DPM host",
+            "hostname",
+            owner=DPE,
+            where="vendor's portal, DPM address",
+            sample="dpm-43ooq-worker-01-eus1.ataccama.link",
+        ),
+        Field(
+            "minio_host",
+            "MinIO host",
+            "hostname",
+            owner=DPE,
+            where="vendor's portal, MinIO address",
+            sample="minio-43ooq-worker-01-eus1.ataccama.link",
+            rule=_hosts_differ,
+        ),
+    ),
+    uses=("private_ip",),
+    after=("endpoint",),
+    routes=(ALREADY_DONE, HAND_OFF),
+    warnings=(PUBLIC_UNTIL_DNS,),
+    attest=Attestation(
+        "records-created",
+        1,
+        lambda view: (
+            f"DNS in the network of {view.name(DPE)} answers {view.value('dpm_host')} and {view.value('minio_host')} "
+            f"with {view.value('private_ip')}, the private IP of {view.name(ENDPOINT)}."
+        ),
+        unless_proven=True,
+    ),
+    checks=(
+        Check(
+            "resolver-here",
+            "Resolver of this machine",
+            "Run it on a machine inside the VNet to see what the cluster sees.",
+            resolver_here(("dpm_host", "minio_host"), "private_ip"),
+            proves=False,
+        ),
+    ),
+)
+
+REDEPLOY = Step(
+    id="redeploy",
+    number=6,
+    title="Save and redeploy",
+    why="The vendor's side takes over the settings of the steps before. Its values file is only right after that.",
+    instructions=(
+        "In the vendor's portal, press Save and redeploy.",
+        "Wait until it says that the redeployment is complete; that takes some minutes.",
+    ),
+    uses=("endpoint_id",),
+    after=("resource-id", "dns"),
+    attest=Attestation(
+        "redeployed",
+        1,
+        lambda view: "In the portal, Save and redeploy was pressed, and the redeployment is complete.",
+    ),
+)
+
+UPDATE = Step(
+    id="update-dpe",
+    number=7,
+    title="Update DPE",
+    why="The DPE gets the private settings as a new helm revision.",
+    instructions=(
+        "In the vendor's portal, go to Update DPE. Copy both helm commands, and copy the token.",
+        "Download values.yml there, after step 6 and not before.",
+        "Paste the commands here; registry, user, release, chart and version are taken out of them.",
+    ),
+    per=(DPE,),
+    fields=(
+        Field("registry", "Registry", "registry", owner=DPE, where="behind `helm registry login`"),
+        Field("username", "Registry user", "registry-user", owner=DPE, where="behind -u in the login command"),
+        Field(
+            "token",
+            "Registry token",
+            "token",
+            owner=DPE,
+            secret=True,
+            where="vendor's portal, Copy token to clipboard",
+        ),
+        Field(
+            "chart",
+            "Chart",
+            "chart-ref",
+            owner=DPE,
+            where="the oci:// address in the upgrade command",
+            rule=_chart_at_registry,
+        ),
+        Field("version", "Chart version", "chart-version", owner=DPE, where="behind --version in the upgrade command"),
+        Field("release", "Release", "release-name", owner=DPE, where="behind `helm upgrade --install`"),
+        Field(
+            "namespace",
+            "Namespace",
+            "namespace",
+            owner=DPE,
+            where="the namespace the DPE runs in: helm list --all-namespaces",
+        ),
+        Field(
+            "values_file",
+            "Values file",
+            "values-path",
+            owner=DPE,
+            is_file=True,
+            where="vendor's portal, Download values.yml",
+        ),
+        Field(
+            "timeout",
+            "Timeout",
+            "duration",
+            owner=DPE,
+            where="how long helm waits for the pods",
+            required=False,
+            affects_proof=False,
+            default=lambda view: "10m",
+        ),
+    ),
+    uses=("dpm_host", "minio_host"),
+    after=("redeploy",),
+    routes=(DO_IT_FOR_ME,),
+    warnings=(UPGRADE_LAG,),
+    action=HelmRelease(hosts=("dpm_host", "minio_host"), token="token"),  # noqa: S106 - the name of a field
+    checks=(
+        Check(
+            "release",
+            "Release",
+            "Check the kubeconfig and context with `privatelink-wizard doctor`.",
+            check_release,
+            deadline=30.0,
+        ),
+        Check(
+            "workloads",
+            "Workloads",
+            "Check the kubeconfig and context with `privatelink-wizard doctor`.",
+            check_workloads,
+            deadline=30.0,
+        ),
+    ),
+)
+
+MARK_UPDATED = Step(
+    id="mark-updated",
+    number=8,
+    title="Mark as updated",
+    why="It tells the vendor that the private connection is in use. That should be true, so it asks for proof.",
+    instructions=(
+        "Make sure that the endpoint, DNS and the DPE were observed to be right, not only said to be.",
+        "In the vendor's portal, section Kubernetes self-managed DPE, press Mark as updated.",
+    ),
+    per=(DPE,),
+    uses=("endpoint_id", "private_ip", "dpm_host", "minio_host", "version", "release", "namespace"),
+    after=("update-dpe",),
+    needs_observed=("endpoint", "dns", "update-dpe"),
+    attest=Attestation(
+        "marked-updated",
+        1,
+        lambda view: f"In the portal, {view.name(DPE)} is marked as updated.",
+    ),
+)
+
+GUIDE = Guide(
+    id="ataccama-azure",
+    version=1,
+    title="Azure Private Link for a hybrid DPE",
+    source="Ataccama documentation, Azure Private Link for Hybrid DPE",
+    steps=(CONNECTIVITY, REGISTER, CREATE_ENDPOINT, PROVIDE_ID, DNS, REDEPLOY, UPDATE, MARK_UPDATED),
+    kinds=(
+        ItemKind(SUBSCRIPTION, "Subscription"),
+        ItemKind(ENDPOINT, "Private Endpoint", references=(Reference("subscription", SUBSCRIPTION),)),
+        ItemKind(DPE, "DPE", linked_to=(ENDPOINT,)),
+    ),
+)

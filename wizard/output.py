@@ -1,0 +1,103 @@
+"""The one place where the command line writes: data to stdout, narration to stderr (DESIGN.md section 5).
+
+Everything passes through `clean` here, so nothing from outside reaches a terminal raw.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+from state.problem import Problem
+from wizard.text import clean
+
+# Glyph and word of each state; every state is a word as well (UI.md section 2).
+GLYPHS = {
+    "observed": "✓",
+    "ok": "✓",
+    "good": "✓",
+    "attested": "•",
+    "reported": "◦",
+    "failed": "✗",
+    "bad": "✗",
+    "wrong": "✗",
+    "not yet": "…",
+    "could not look": "?",
+    "to do": "►",
+    "waiting for others": "▻",
+    "needs input": "►",
+    "running": "»",
+    "stale": "!",
+}
+_ASCII = {"✓": "v", "•": "*", "◦": "o", "✗": "x", "…": ".", "►": ">", "▻": ")", "»": "&"}
+
+
+def data(text: str) -> None:
+    """One or more lines of a command's result."""
+    _write(sys.stdout, clean(text, keep_newlines=True, limit=10_000_000))
+
+
+def data_json(command: str, body: Mapping[str, Any]) -> None:
+    """A command's result as JSON: `{"format": "privatelink-wizard.COMMAND/1", …}`. Non-ASCII is escaped."""
+    document = {"format": f"privatelink-wizard.{command}/1", **body}
+    _write(sys.stdout, json.dumps(document, indent=2))
+
+
+def say(text: str = "") -> None:
+    """One or more lines of narration."""
+    _write(sys.stderr, clean(text, keep_newlines=True, limit=100_000))
+
+
+def say_problem(problem: Problem) -> None:
+    """What happened, what it means, what to do next, and the last lines the other program said."""
+    say(f"{glyph('failed')} {problem.what}")
+    for label, text in (("it means", problem.means), ("do next", problem.todo)):
+        if text:
+            say(f"  {label:<9} {text}")
+    if problem.detail:
+        lines = clean(problem.detail, keep_newlines=True).strip().splitlines()
+        for line in lines[-DETAIL_LINES:]:
+            say(f"  {'it said':<9} {line}")
+
+
+DETAIL_LINES = 6
+
+
+def glyph(word: str) -> str:
+    """The glyph of a state word, in ASCII where the terminal can't show more."""
+    sign = GLYPHS.get(word, "·")
+    encoding = (sys.stderr.encoding or "ascii").lower()
+    if os.environ.get("TERM") == "linux" or "utf" not in encoding:
+        return _ASCII.get(sign, sign if sign.isascii() else ".")
+    return sign
+
+
+def columns(rows: Iterable[tuple[str, ...]], *, indent: str = "") -> str:
+    """Rows with their cells under each other; the last cell of a row keeps its own width."""
+    table = [tuple(clean(cell) for cell in row) for row in rows]
+    widths = [
+        max((len(row[column]) for row in table if len(row) > column + 1), default=0)
+        for column in range(max((len(row) for row in table), default=0))
+    ]
+    lines = []
+    for row in table:
+        cells = [cell.ljust(widths[column]) for column, cell in enumerate(row[:-1])]
+        lines.append((indent + "  ".join((*cells, row[-1]))).rstrip())
+    return "\n".join(lines)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except UnicodeEncodeError:
+        stream.write(text.encode("ascii", "replace").decode() + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        # The reader went away (`| head`). Narration is dropped; for data there is nobody left to tell.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,212 @@
+"""What the session needs from outside, as small async protocols (DESIGN.md section 3).
+
+Readers and writers are different ports: review is built without writers, so it cannot write. Arguments and results
+are plain frozen structs without SDK types, so that an adapter may run its SDK in another process.
+
+Every method raises `state.problem.Problem` for what the user must hear, with text from outside in `detail` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from wizard.secret import Secret
+
+Progress = Callable[[str], None]
+"""Receives one line of outside text (not cleaned) as it comes."""
+
+
+# ---------------------------------------------------------------- cluster
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterIdentity:
+    """API server URL and UID of the kube-system namespace; `uid` is None when it may not be read."""
+
+    server: str
+    uid: str | None
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One verb on one resource, and whether we have it; None means it could not be asked."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    namespace: str = ""
+    allowed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment, StatefulSet or DaemonSet of a release. `reasons`: why pods are not ready, one line each."""
+
+    kind: str
+    name: str
+    ready: int
+    wanted: int
+    images: tuple[str, ...] = ()
+    restarts: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+class ClusterReader(Protocol):
+    """Looks at the cluster of one kubeconfig and context."""
+
+    async def identity(self) -> ClusterIdentity: ...
+
+    async def namespace_exists(self, namespace: str) -> bool: ...
+
+    async def rights(self, wanted: Sequence[Right]) -> tuple[Right, ...]: ...
+
+    async def workloads(self, release: str, namespace: str) -> tuple[Workload, ...]: ...
+
+
+# ---------------------------------------------------------------- helm
+
+
+@dataclass(frozen=True, slots=True)
+class HelmVersion:
+    """The helm found: its version and its path."""
+
+    major: int
+    minor: int
+    patch: int
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One revision of a release as helm tells it. `status` is helm's word: deployed, failed, pending-upgrade…"""
+
+    name: str
+    namespace: str
+    revision: int
+    status: str
+    chart: str
+    chart_version: str
+    app_version: str = ""
+    updated: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """Which process on which boot: pid, kernel start time, boot id."""
+
+    pid: int
+    start_time: str
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Everything `helm upgrade --install` is told. `values` are the exact bytes sent on stdin; `timeout` seconds."""
+
+    release: str
+    namespace: str
+    chart: str
+    version: str
+    values: bytes
+    timeout: int
+    create_namespace: bool = False
+    extra: tuple[str, ...] = field(default=())
+
+
+class HelmReader(Protocol):
+    """Looks at releases; never changes one."""
+
+    async def version(self) -> HelmVersion: ...
+
+    async def history(self, release: str, namespace: str) -> tuple[Release, ...]:
+        """All known revisions, oldest first; empty when the release does not exist."""
+        ...
+
+    async def values(self, release: str, namespace: str, revision: int | None = None) -> Mapping[str, Any]:
+        """The user-supplied values of a revision."""
+        ...
+
+    async def commands_shown(self, what: Upgrade, registry: str, user: str) -> tuple[str, ...]:
+        """Login and upgrade as shell text, secrets replaced; made by what also makes the commands that run."""
+        ...
+
+    def way_out_shown(self, release: str, namespace: str, revision: int | None, timeout: int) -> str:
+        """The rollback to `revision`, or the uninstall when it is None, as shell text."""
+        ...
+
+
+class HelmWriter(Protocol):
+    """Changes a release. Each call may report the started process and its output lines."""
+
+    async def login(self, registry: str, user: str, token: Secret) -> None: ...
+
+    async def upgrade(
+        self, what: Upgrade, *, started: Callable[[ProcessIdentity], None], progress: Progress
+    ) -> Release: ...
+
+    async def rollback(
+        self,
+        release: str,
+        namespace: str,
+        revision: int,
+        *,
+        timeout: int,
+        started: Callable[[ProcessIdentity], None],
+        progress: Progress,
+    ) -> None: ...
+
+    async def uninstall(
+        self,
+        release: str,
+        namespace: str,
+        *,
+        timeout: int,
+        started: Callable[[ProcessIdentity], None],
+        progress: Progress,
+    ) -> None: ...
+
+
+# ---------------------------------------------------------------- DNS
+
+
+@dataclass(frozen=True, slots=True)
+class DnsAnswer:
+    """What a resolver said for one host name. `error` is empty, `nxdomain`, `no answer`, `timeout` or `refused`."""
+
+    host: str
+    addresses: tuple[str, ...]
+    server: str
+    ttl: int | None = None
+    error: str = ""
+
+
+class DnsReader(Protocol):
+    """Asks a resolver; `server` is `host:port` or `host`, None for the one configured here."""
+
+    async def resolve(self, host: str, server: str | None = None) -> DnsAnswer: ...
+
+
+# ---------------------------------------------------------------- together
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What may look. A port that this environment lacks is None, and its checks answer `could not look`."""
+
+    dns: DnsReader | None = None
+    cluster: ClusterReader | None = None
+    helm: HelmReader | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """What may change something. Review is built without this."""
+
+    helm: HelmWriter | None = None

@@ -1,0 +1,269 @@
+"""Review: what a journal says, for an auditor. Pure: a report is made of a journal and nothing else.
+
+The same facts go into text and JSON. A report is derived as of the journal's last event, so that it can be made again
+later from the same journal and compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from state.events import Attested, ChangeFinished, ChangeStarted, EnvironmentSet, Event, FieldSet, Found
+from state.problem import EXIT_BAD, Problem
+from state.snapshot import Snapshot, fold
+from wizard.guide import Guide
+from wizard.output import columns, glyph
+from wizard.status import SetupStatus, current_attestation, derive
+from wizard.text import one_line
+from wizard.view import View, item_steps
+
+if TYPE_CHECKING:
+    from state.journal import Journal
+
+GOOD_ENDS = ("observed", "attested", "reported")
+
+
+def report(journal: Journal, guide: Guide, *, as_of: str | None = None, head: str | None = None) -> dict[str, Any]:
+    """The report of a journal as plain data, up to the time `as_of` or the event whose line has the hash `head`.
+
+    Raises Problem when the journal holds neither.
+    """
+    events, reached = _cut(journal, as_of, head)
+    snapshot = fold(journal.header, events)
+    at = snapshot.last_ts
+    status = derive(guide, snapshot, at)
+    return {
+        "setup": journal.header.name,
+        "guide": {"id": journal.header.guide.id, "version": journal.header.guide.version, "title": guide.title},
+        "mode": snapshot.mode,
+        "created": journal.header.ts,
+        "as_of": at,
+        "events": len(events),
+        "head": reached,
+        "sandbox": bool(snapshot.environment and snapshot.environment.data.sandbox),
+        "chain": _chain(journal),
+        "environment": _plain(snapshot.environment.data) if snapshot.environment else None,
+        "identities": {kind: dict(record.data.facts) for kind, record in snapshot.identities.items()},
+        "items": {kind: list(named) for kind, named in snapshot.items.items()},
+        "links": [list(link) for link in snapshot.links],
+        "steps": list(_steps(guide, snapshot, status)),
+        "timeline": [_moment(event) for event in events],
+        "actors": "claimed by the program that wrote them, not proven",
+    }
+
+
+def _cut(journal: Journal, as_of: str | None, head: str | None) -> tuple[tuple[Event, ...], str]:
+    """The events up to a time or a head, and the hash of the last line that is in."""
+    events = journal.events
+    if as_of is not None:
+        events = tuple(event for event in events if event.ts <= as_of)
+        if not events and journal.header.ts > as_of:
+            raise Problem(
+                "too-early",
+                f"This setup began at {journal.header.ts}, after {one_line(as_of)}.",
+                todo="Give a later time to --as-of.",
+            )
+    if head is not None:
+        # The hash of a line stands in the line after it; the last line's is the journal's head.
+        hashes = [event.prev for event in journal.events] + [journal.head]
+        if head not in hashes:
+            raise Problem(
+                "head-not-found",
+                f"No line of this journal has the hash {one_line(head)}.",
+                means="It is another journal, or it was changed or cut since.",
+                todo="Compare the file with the copy the report was made from.",
+                exit_code=EXIT_BAD,
+            )
+        events = journal.events[: hashes.index(head)]
+    reached = journal.events[len(events)].prev if len(events) < len(journal.events) else journal.head
+    return events, reached
+
+
+def _chain(journal: Journal) -> dict[str, Any]:
+    return {
+        "intact": not journal.problems,
+        "problems": [
+            {"line": problem.line, "code": problem.code, "what": problem.what, "means": problem.means}
+            for problem in journal.problems
+        ],
+        "torn_bytes": len(journal.torn) if journal.torn else 0,
+    }
+
+
+def _steps(guide: Guide, snapshot: Snapshot, status: SetupStatus) -> Iterator[dict[str, Any]]:
+    for step in guide.steps:
+        yield {
+            "number": step.number,
+            "id": step.id,
+            "title": step.title,
+            "status": status.steps[step.id],
+            "items": [
+                _item_step(View(guide, snapshot, step, place.items), status)
+                for place in item_steps(guide, snapshot, step)
+            ],
+        }
+
+
+def _item_step(view: View, status: SetupStatus) -> dict[str, Any]:
+    mine = status.item_steps[view.item_step]
+    attested = current_attestation(view)
+    findings = []
+    for check in view.step.checks:
+        record = snapshot_finding(view, check.id)
+        if record is not None:
+            findings.append(
+                {
+                    "check": check.id,
+                    "title": check.title,
+                    "verdict": record.data.verdict,
+                    "text": record.data.text,
+                    "ts": record.ts,
+                    "current": record.data.fingerprint == view.fingerprint(check.id, check.revision),
+                    "evidence": [_plain(seen) for seen in record.data.evidence],
+                }
+            )
+    return {
+        "items": list(view.items),
+        "status": mine.status,
+        "reasons": list(mine.reasons),
+        "waits_for": [str(place) for place in mine.gate],
+        "unproven": mine.unproven or None,
+        "values": [list(pair) for pair in view.inputs()],
+        "attested": _attested(attested.data, attested.ts, attested.actor) if attested else None,
+        "findings": findings,
+    }
+
+
+def snapshot_finding(view: View, check_id: str) -> Any:
+    """The last journalled finding of a check for the viewed items, or None."""
+    return view.snapshot.findings.get((view.step.id, view.items, check_id))
+
+
+def _attested(data: Attested, ts: str, actor: Any) -> dict[str, Any]:
+    return {
+        "text": data.text,
+        "revision": data.revision,
+        "ts": ts,
+        "by": f"{actor.user}@{actor.host}",
+        "answers_sha256": data.answers_sha256,
+    }
+
+
+def _moment(event: Event) -> dict[str, Any]:
+    return {
+        "seq": event.seq,
+        "ts": event.ts,
+        "by": f"{event.actor.user}@{event.actor.host}",
+        "via": event.actor.via,
+        "type": event.type,
+        "text": describe(event),
+    }
+
+
+def describe(event: Event) -> str:
+    """One event in words."""
+    data = event.data
+    if isinstance(data, FieldSet):
+        owner = f"{data.item} " if data.item else ""
+        if data.value is None:
+            return f"{owner}{data.field} cleared"
+        digest = f" (sha256 {data.file.sha256})" if data.file else ""
+        return f"{owner}{data.field} = {data.value}{digest}, {data.source}"
+    if isinstance(data, Found):
+        return f"{_place(data.step, data.items)} {data.check}: {data.verdict}, {data.text}"
+    if isinstance(data, Attested):
+        return f"{_place(data.step, data.items)} attested: {data.text}"
+    if isinstance(data, ChangeStarted):
+        return f"{_place(data.step, data.items)} started: {data.summary}"
+    if isinstance(data, ChangeFinished):
+        return f"{data.outcome}: {data.summary}"
+    if isinstance(data, EnvironmentSet):
+        return "environment: " + ", ".join(f"{key} {value}" for key, value in _plain(data).items())
+    return ", ".join(f"{key} {value}" for key, value in _plain(data).items()) or event.type
+
+
+def _place(step: str, items: tuple[str, ...]) -> str:
+    return " ".join((step, *(item.partition("/")[2] for item in items)))
+
+
+def _plain(struct: msgspec.Struct) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(struct)
+    return found
+
+
+# ---------------------------------------------------------------- text
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    """The report for a reader."""
+    mark = "  SANDBOX" if document["sandbox"] else ""
+    chain = document["chain"]
+    lines = [
+        f"{document['setup']}{mark}   {document['guide']['title']}, {document['mode']}",
+        f"as of {document['as_of']}, {document['events']} events, head {document['head']}",
+    ]
+    if chain["intact"]:
+        lines.append(f"{glyph('ok')} chain intact")
+    lines += [
+        f"{glyph('failed')} line {problem['line']}: {problem['what']} {problem['means']}"
+        for problem in chain["problems"]
+    ]
+    if chain["torn_bytes"]:
+        lines.append(f"{glyph('stale')} the last {chain['torn_bytes']} bytes are half a line, and are not counted")
+    lines += ["", "Steps"]
+    for step in document["steps"]:
+        for item in step["items"] or [{"items": [], "status": step["status"], "reasons": ["no items yet"]}]:
+            lines += _step_lines(step, item)
+    lines += ["", "Timeline (who: claimed, not proven)"]
+    lines.append(
+        columns(((moment["ts"], moment["by"], moment["text"]) for moment in document["timeline"]), indent="  ")
+    )
+    return "\n".join(lines)
+
+
+def _step_lines(step: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[str]:
+    named = " ".join(name.partition("/")[2] for name in item["items"])
+    reason = f"   {'; '.join(item['reasons'])}" if item["reasons"] else ""
+    title = f"{step['number']} {step['title']}{f' ({named})' if named else ''}"
+    yield f"  {glyph(item['status'])} {item['status']:<18} {title}{reason}"
+    if item.get("unproven"):
+        yield f"      without observed proof: {item['unproven']}"
+    if item.get("attested"):
+        said = item["attested"]
+        source = ", from an answers file" if said["answers_sha256"] else ""
+        yield f"      {said['by']} at {said['ts']}{source}: {said['text']}"
+    for finding in item.get("findings", ()):
+        stale = "" if finding["current"] else " (stale: an input changed since)"
+        yield f"      {glyph(finding['verdict'])} {finding['title']}: {finding['text']}{stale}"
+        for seen in finding["evidence"]:
+            yield f"        {seen['source']}: {seen['request']} as {seen['identity']}, sha256 {seen['sha256']}"
+
+
+# ---------------------------------------------------------------- comparing
+
+
+def compare(kept: Mapping[str, Any], rebuilt: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every place where a kept report differs from the one made again from the journal."""
+    return tuple(_differences(kept, rebuilt, ""))
+
+
+def _differences(kept: Any, rebuilt: Any, path: str) -> Iterator[str]:
+    if isinstance(kept, Mapping) and isinstance(rebuilt, Mapping):
+        for key in sorted(kept.keys() | rebuilt.keys(), key=str):
+            here = f"{path}.{key}" if path else str(key)
+            if key not in kept:
+                yield f"{here}: missing in the report"
+            elif key not in rebuilt:
+                yield f"{here}: not in the journal"
+            else:
+                yield from _differences(kept[key], rebuilt[key], here)
+    elif isinstance(kept, list | tuple) and isinstance(rebuilt, list | tuple):
+        if len(kept) != len(rebuilt):
+            yield f"{path}: {len(kept)} in the report, {len(rebuilt)} in the journal"
+        for index, (one, other) in enumerate(zip(kept, rebuilt, strict=False)):
+            yield from _differences(one, other, f"{path}[{index}]")
+    elif kept != rebuilt:
+        yield f"{path}: {one_line(str(kept))} in the report, {one_line(str(rebuilt))} in the journal"

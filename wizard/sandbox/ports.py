@@ -1,0 +1,51 @@
+"""Loopback ports that a restart finds again."""
+
+from __future__ import annotations
+
+import errno
+import random
+import socket
+
+from state.problem import Problem
+
+# Below the ranges from which Linux (32768-60999) and macOS (49152-65535) give ports to outgoing connections:
+# otherwise any browser could hold a killed sandbox's port when it comes back.
+_RANGE = (20000, 32000)
+_TRIES = 200
+
+
+def take(server: str, port: int | None) -> socket.socket:
+    """A bound socket on `port`, or on a free one for None; not listening yet. Raises Problem when it is taken."""
+    if port is not None:
+        taken = _bind(port)
+        if taken is None:
+            raise Problem(
+                "sandbox-port",
+                f"Port {port} of the sandbox's {server} is used by another program now.",
+                means="Setups and kubeconfig point at this port, so the sandbox does not move to another by itself.",
+                todo="End that program, or start afresh with --reset.",
+            )
+        return taken
+    chooser = random.SystemRandom()
+    for _ in range(_TRIES):
+        if free := _bind(chooser.randrange(*_RANGE)):
+            return free
+    raise Problem(
+        "sandbox-port",
+        f"No free port between {_RANGE[0]} and {_RANGE[1]} was found for the sandbox's {server}.",
+        todo="End programs that listen there.",
+    )
+
+
+def _bind(port: int) -> socket.socket | None:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Connections of the sandbox that was killed may linger in TIME_WAIT; they are no other program.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            return None
+        raise
+    return listener

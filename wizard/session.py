@@ -1,0 +1,469 @@
+"""The session: the only writer of a setup.
+
+Intent -> parse -> one event -> a new frozen snapshot; everything shown comes from the snapshot (DESIGN.md section 3).
+The command line and the screens both drive this class; neither appends events itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from state.clock import now
+from state.events import (
+    COULD_NOT_LOOK,
+    Actor,
+    Attested,
+    ChangeFinished,
+    ChangeStarted,
+    Data,
+    EnvironmentSet,
+    FieldSet,
+    FileFacts,
+    Found,
+    IdentityPinned,
+    ItemAdded,
+    ItemRemoved,
+    Linked,
+    ModeSet,
+    ProbeConsented,
+    ProcessStarted,
+    ProofWaived,
+    RouteChosen,
+    Unlinked,
+)
+from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from state.snapshot import Snapshot, fold
+from wizard.guide import Check, Field, Finding, Guide, ItemStep, Moment, Plan, Step
+from wizard.identifiers import Parsed, parse
+from wizard.ports import Readers, Writers
+from wizard.secret import Secret
+from wizard.status import ACTION, SetupStatus, Status, derive, names, parse_field, unobserved
+from wizard.text import one_line
+from wizard.view import View
+
+if TYPE_CHECKING:
+    from state.snapshot import ChangeRecord, Recorded
+    from state.store import Writer
+
+# An unchanged finding is journalled again at most this often (DESIGN.md section 3).
+REPEAT_FINDING_SECONDS = 15 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The answer to a committed field: what the parser said, and whether anything changed."""
+
+    parsed: Parsed
+    changed: bool
+
+
+class Session:
+    """One setup, opened for writing by one actor. Not thread-safe; lives on one event loop.
+
+    Every method that changes something raises `Problem` when the intent can't be taken, and then has written nothing.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        guide: Guide,
+        actor: Actor,
+        *,
+        readers: Readers | None = None,
+        writers: Writers | None = None,
+    ) -> None:
+        self._writer = writer
+        self._actor = actor
+        self.guide = guide
+        self.readers = readers or Readers()
+        self.writers = writers or Writers()
+        self._secrets: dict[tuple[str | None, str], Secret] = {}
+        journal = writer.journal
+        self._snapshot = fold(journal.header, journal.events, head=writer.head)
+        self.on_commit: Callable[[], None] = lambda: None
+
+    # ------------------------------------------------------------ what is
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The setup as it is remembered now."""
+        return self._snapshot
+
+    def status(self) -> SetupStatus:
+        """Where every item's step stands now."""
+        return derive(self.guide, self._snapshot, now())
+
+    def view(self, item_step: ItemStep) -> View:
+        """The values, texts and fingerprints of one item's step."""
+        step = self._step(item_step.step)
+        return View(self.guide, self._snapshot, step, item_step.items)
+
+    def _step(self, step_id: str) -> Step:
+        step = self.guide.step(step_id)
+        if step is None:
+            raise Problem(
+                "no-such-step",
+                f"There is no step {one_line(step_id)} in the guide {self.guide.id}.",
+                todo=f"Steps are {', '.join(f'{step.number} {step.id}' for step in self.guide.steps)}.",
+            )
+        return step
+
+    # ------------------------------------------------------------ intents
+
+    def commit(self, data: Data) -> None:
+        """Appends one event, and folds it. Nothing is shown as saved before this returns."""
+        event = self._writer.append(data, self._actor)
+        self._snapshot = fold(self._snapshot.header, (event,), base=self._snapshot, head=self._writer.head)
+        self.on_commit()
+
+    def set_mode(self, mode: str) -> None:
+        """Chooses who does what."""
+        if mode not in self.guide.modes:
+            raise Problem(
+                "unknown-mode",
+                f"The guide {self.guide.id} has no mode {one_line(mode)}.",
+                todo=f"Modes are {', '.join(self.guide.modes)}.",
+            )
+        if mode != self._snapshot.mode:
+            self.commit(ModeSet(mode=mode))
+
+    def set_environment(self, environment: EnvironmentSet) -> None:
+        """Says where this setup points. Written again when it was another host or user who said so."""
+        recorded = self._snapshot.environment
+        if recorded is None or recorded.data != environment or not self.environment_is_ours():
+            self.commit(environment)
+
+    def environment_is_ours(self) -> bool:
+        """Whether the environment was set by this user on this host; paths in a copied file are inert until then."""
+        return environment_is_ours(self._snapshot, self._actor)
+
+    def add_item(self, kind: str, name: str) -> str:
+        """Adds an item and returns its address `kind/name`; one that is there already is left alone."""
+        if self.guide.kind(kind) is None:
+            raise Problem(
+                "unknown-kind",
+                f"The guide {self.guide.id} has no items of kind {one_line(kind)}.",
+                todo=f"Kinds are {', '.join(known.name for known in self.guide.kinds)}.",
+            )
+        parsed = parse("item-name", name)
+        if not parsed.ok:
+            raise Problem("bad-item-name", f"{kind} {one_line(name)!r}: {parsed.message}", exit_code=EXIT_BAD)
+        if parsed.normalized not in self._snapshot.items.get(kind, ()):
+            self.commit(ItemAdded(item=f"{kind}/{parsed.normalized}"))
+        return f"{kind}/{parsed.normalized}"
+
+    def remove_item(self, item: str) -> None:
+        """Removes an item with its values and links."""
+        self._require_item(item)
+        self.commit(ItemRemoved(item=item))
+
+    def link(self, source: str, target: str) -> None:
+        """Links two items, for example a dpe with an endpoint."""
+        self._require_item(source)
+        self._require_item(target)
+        source_kind = self.guide.kind(source.partition("/")[0])
+        if source_kind is None or target.partition("/")[0] not in source_kind.linked_to:
+            raise Problem("cannot-link", f"{one_line(source)} is not linked with {one_line(target)} in this guide.")
+        if (source, target) not in self._snapshot.links:
+            self.commit(Linked(source=source, target=target))
+
+    def unlink(self, source: str, target: str) -> None:
+        """Takes a link back."""
+        if (source, target) in self._snapshot.links:
+            self.commit(Unlinked(source=source, target=target))
+
+    def _require_item(self, item: str) -> None:
+        kind, _, name = item.partition("/")
+        if name not in self._snapshot.items.get(kind, ()):
+            there = ", ".join(self._snapshot.items.get(kind, ())) or "none"
+            raise Problem("no-such-item", f"There is no {one_line(item)}.", todo=f"{one_line(kind)} items: {there}.")
+
+    def set_reference(self, item: str, key: str, target: str, *, source: str = "typed") -> None:
+        """Says which item of another kind `item` refers to; `target` is that item's name."""
+        self._require_item(item)
+        kind = self.guide.kind(item.partition("/")[0])
+        reference = next((ref for ref in kind.references if ref.key == key), None) if kind else None
+        if reference is None:
+            raise Problem("no-such-reference", f"{one_line(item)} has no reference {one_line(key)}.")
+        self._require_item(f"{reference.kind}/{target}")
+        self._set(item, key, target, source, None)
+
+    def set_field(
+        self, item: str | None, key: str, text: str, *, source: str = "typed", file: FileFacts | None = None
+    ) -> Commit:
+        """Commits a field: parses `text` and remembers its normalised form. A wrong value is not written.
+
+        `file`: for a field that names a file, what was found when it was read.
+        """
+        field = self._field(key)
+        if field.secret:
+            raise Problem("secret-field", f"{field.label} is a secret and is never written.")
+        if item is not None:
+            self._require_item(item)
+        step = next(step for step in self.guide.steps if field in step.fields)
+        view = View(self.guide, self._snapshot, step, (item,) if item else ())
+        if not text.strip():
+            return Commit(parse_field(view, field, text), self._set(item, key, None, source, None))
+        parsed = parse_field(view, field, text)
+        if not parsed.ok:
+            return Commit(parsed, False)
+        return Commit(parsed, self._set(item, key, parsed.normalized, source, file))
+
+    def _set(self, item: str | None, key: str, value: str | None, source: str, file: FileFacts | None) -> bool:
+        recorded = self._snapshot.values.get(item, {}).get(key)
+        before = (recorded.data.value, recorded.data.file) if recorded else (None, None)
+        if before == (value, file):
+            return False
+        self.commit(FieldSet(item=item, field=key, value=value, source=source, file=file))
+        return True
+
+    def _field(self, key: str) -> Field:
+        field = self.guide.fields().get(key)
+        if field is None:
+            raise Problem("no-such-field", f"The guide {self.guide.id} has no field {one_line(key)}.")
+        return field
+
+    def hold_secret(self, item: str | None, key: str, secret: Secret, *, user: str = "") -> None:
+        """Keeps a secret in memory for this session and makes the journal refuse every spelling of it."""
+        self._secrets[item, key] = secret
+        self._writer.guard.hold(*secret.spellings(user))
+
+    def secrets_for(self, view: View) -> dict[str, Secret]:
+        """The secrets typed for the viewed items, by field key."""
+        return {key: secret for (item, key), secret in self._secrets.items() if item is None or item in view.items}
+
+    def choose_route(self, item_step: ItemStep, route: str) -> None:
+        """Chooses how an item's step gets done."""
+        step = self._step(item_step.step)
+        if route not in step.routes:
+            raise Problem(
+                "no-such-route",
+                f"Step {step.number} has no route {one_line(route)}.",
+                todo=f"Routes: {', '.join(step.routes) or 'none'}.",
+            )
+        recorded = self._snapshot.routes.get((item_step.step, item_step.items))
+        if recorded is None or recorded.route != route:
+            self.commit(RouteChosen(step=item_step.step, items=item_step.items, route=route))
+
+    def consent(self, probe: str) -> None:
+        """Remembers the consent to looks that need a privilege: exec, pod or none."""
+        if probe not in ("exec", "pod", "none"):
+            raise Problem("unknown-probe", f"There is no probe {one_line(probe)}.", todo="Probes: exec, pod, none.")
+        if self._snapshot.probe is None or self._snapshot.probe.data.probe != probe:
+            self.commit(ProbeConsented(probe=probe))
+
+    def attest(self, item_step: ItemStep, *, answers_sha256: str | None = None) -> None:
+        """Confirms this step's exact text for these items. Refused while the gate is shut or proof is missing."""
+        view = self.view(item_step)
+        attest = view.step.attest
+        if attest is None:
+            raise Problem("nothing-to-attest", f"Step {view.step.number} has nothing to confirm; it is looked at.")
+        found = self.status()
+        self._require_open_gate(view, found.item_steps[item_step])
+        missing = unobserved(view, found.item_steps)
+        waived = self._snapshot.waivers.get((view.step.id, view.items))
+        fingerprint = view.fingerprint(attest.id, attest.revision)
+        if missing and (waived is None or waived.data.fingerprint != fingerprint):
+            raise Problem(
+                "not-observed",
+                f"{view.step.title} asks for proof that is not there: {names(view, missing)}.",
+                means="What nobody looked at may not be so.",
+                todo="Look again with `check`, or go on without observed proof and give the reason.",
+                exit_code=EXIT_NOT_YET,
+            )
+        text = attest.text(view)
+        self.commit(
+            Attested(
+                step=view.step.id,
+                items=view.items,
+                text_id=attest.id,
+                revision=attest.revision,
+                text=text,
+                fingerprint=fingerprint,
+                answers_sha256=answers_sha256,
+            )
+        )
+
+    def waive_proof(self, item_step: ItemStep, reason: str) -> None:
+        """Goes on without observed proof, for a typed reason."""
+        view = self.view(item_step)
+        if view.step.attest is None or not view.step.needs_observed:
+            raise Problem("no-proof-asked", f"Step {view.step.number} asks for no observed proof.")
+        reason = one_line(reason)
+        if not reason:
+            raise Problem("no-reason", "A reason is needed to go on without observed proof.", exit_code=EXIT_BAD)
+        fingerprint = view.fingerprint(view.step.attest.id, view.step.attest.revision)
+        self.commit(ProofWaived(step=view.step.id, items=view.items, reason=reason, fingerprint=fingerprint))
+
+    def _require_open_gate(self, view: View, status: Status) -> None:
+        if status.gate:
+            raise Problem(
+                "gate-shut",
+                f"Step {view.step.number} ({view.step.title}) waits for {names(view, status.gate)}.",
+                todo="Finish that first; looking is possible at any time.",
+                exit_code=EXIT_NOT_YET,
+            )
+
+    # ------------------------------------------------------------ looking
+
+    async def look(self, item_step: ItemStep, *, closes: bool = False) -> tuple[Found, ...]:
+        """Runs every check of an item's step, each within its deadline, and remembers what they found.
+
+        `closes`: the step is being finished, so findings are journalled even when unchanged.
+        """
+        view = self.view(item_step)
+        found = await look(view, self.readers)
+        for finding in found:
+            self.record(finding, closes=closes)
+        return found
+
+    def record(self, finding: Found, *, closes: bool = False) -> None:
+        """Journals a finding that is news: another answer than the last one, or the same a quarter of an hour on."""
+        if self._worth_writing(finding, closes):
+            self.commit(finding)
+
+    def _worth_writing(self, finding: Found, closes: bool) -> bool:
+        last = self._snapshot.findings.get((finding.step, finding.items, finding.check))
+        if last is None or closes or _answer(last.data) != _answer(finding):
+            return True
+        return _age(last) > REPEAT_FINDING_SECONDS
+
+    # ------------------------------------------------------------ acting
+
+    async def plan(self, item_step: ItemStep) -> Plan:
+        """What acting would do; reads only."""
+        view = self.view(item_step)
+        if view.step.action is None:
+            raise Problem("nothing-to-do", f"Step {view.step.number} has no `do it for me`.")
+        return await view.step.action.plan(view, self.readers)
+
+    async def apply(self, item_step: ItemStep, plan: Plan, progress: Callable[[Moment], None]) -> None:
+        """Carries out exactly `plan`; refused while the gate is shut. What happens is journalled as it happens."""
+        view = self.view(item_step)
+        if view.step.action is None:
+            raise Problem("nothing-to-do", f"Step {view.step.number} has no `do it for me`.")
+        self._require_open_gate(view, self.status().item_steps[item_step])
+        await view.step.action.apply(
+            view,
+            plan,
+            readers=self.readers,
+            writers=self.writers,
+            secrets=self.secrets_for(view),
+            log=_ChangeLog(self, view),
+            progress=progress,
+        )
+
+    def interrupted(self) -> tuple[ChangeRecord, ...]:
+        """Changes that were started and whose end nobody wrote: the program died, or another one still runs."""
+        return tuple(change for change in self._snapshot.changes.values() if change.finished is None)
+
+    async def resume(self, change: ChangeRecord, progress: Callable[[Moment], None], *, gone: bool = False) -> None:
+        """Finds out how an interrupted change ended, waiting for what still runs, and writes it down.
+
+        `gone`: the user says that the process is gone where we can't see it (another host).
+        """
+        started = change.started.data
+        view = self.view(ItemStep(started.step, tuple(started.items)))
+        if view.step.action is None:
+            self.commit(ChangeFinished(change=started.change, outcome="unknown", summary="nobody saw how it ended"))
+            return
+        await view.step.action.resume(
+            view,
+            started.change,
+            readers=self.readers,
+            log=_ChangeLog(self, view),
+            progress=progress,
+            gone=gone,
+        )
+
+
+class _ChangeLog:
+    """Writes what an action does to the journal, under the step it acts for."""
+
+    def __init__(self, session: Session, view: View) -> None:
+        self._session = session
+        self._view = view
+
+    def started(
+        self, change: str, *, summary: str, commands: tuple[str, ...] = (), digest: str = "", undo: str = ""
+    ) -> None:
+        self._session.commit(
+            ChangeStarted(
+                change=change,
+                step=self._view.step.id,
+                items=self._view.items,
+                summary=summary,
+                commands=commands,
+                digest=digest,
+                fingerprint=self._view.fingerprint(ACTION, 1),
+                undo=undo,
+            )
+        )
+
+    def process(self, change: str, *, pid: int, start_time: str, boot_id: str) -> None:
+        self._session.commit(ProcessStarted(change=change, pid=pid, start_time=start_time, boot_id=boot_id))
+
+    def finished(self, change: str, *, outcome: str, summary: str, detail: str = "", **facts: str) -> None:
+        self._session.commit(
+            ChangeFinished(change=change, outcome=outcome, summary=summary, detail=detail, facts=facts)
+        )
+
+    def pinned(self, kind: str, facts: dict[str, str | None]) -> None:
+        recorded = self._session.snapshot.identities.get(kind)
+        if recorded is None or recorded.data.facts != facts:
+            self._session.commit(IdentityPinned(kind=kind, facts=facts))
+
+
+# ---------------------------------------------------------------- looking without writing
+
+
+async def look(view: View, readers: Readers, checks: Sequence[Check] | None = None) -> tuple[Found, ...]:
+    """Runs checks side by side, each within its deadline; reads only and writes nothing.
+
+    One slow or failing source never holds up the rest: it becomes `could not look`.
+    """
+    wanted = view.step.checks if checks is None else checks
+    findings = await asyncio.gather(*(_run_check(check, view, readers) for check in wanted))
+    return tuple(
+        Found(
+            step=view.step.id,
+            items=view.items,
+            check=check.id,
+            verdict=finding.verdict,
+            text=finding.text,
+            todo=finding.todo,
+            fingerprint=view.fingerprint(check.id, check.revision),
+            evidence=finding.evidence,
+        )
+        for check, finding in zip(wanted, findings, strict=True)
+    )
+
+
+async def _run_check(check: Check, view: View, readers: Readers) -> Finding:
+    try:
+        async with asyncio.timeout(check.deadline):
+            return await check.run(view, readers)
+    except TimeoutError:
+        return Finding(COULD_NOT_LOOK, f"no answer within {check.deadline:g} s", check.hint)
+    except Problem as problem:
+        return Finding(COULD_NOT_LOOK, " ".join((problem.what, problem.means)).strip(), problem.todo or check.hint)
+
+
+def _answer(found: Found) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    """What makes a finding the same as the last one: verdict, fingerprint, answer hashes, identities."""
+    return found.verdict, found.fingerprint, tuple((seen.sha256, seen.identity) for seen in found.evidence)
+
+
+def _age(recorded: Recorded[Found]) -> float:
+    """Seconds since a finding was journalled."""
+    return (datetime.fromisoformat(now()) - datetime.fromisoformat(recorded.ts)).total_seconds()
+
+
+def environment_is_ours(snapshot: Snapshot, actor: Actor) -> bool:
+    """Whether the environment was journalled by this user on this host (DESIGN.md section 3)."""
+    recorded = snapshot.environment
+    return recorded is not None and (recorded.actor.user, recorded.actor.host) == (actor.user, actor.host)

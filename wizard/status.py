@@ -1,0 +1,332 @@
+"""Status, derived and never stored: a pure function of guide, snapshot and a given time (DESIGN.md sections 1, 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from state.events import BAD, COULD_NOT_LOOK, DONE, GOOD, NOT_YET
+from wizard.guide import HAND_OFF, YOU, Check, Field, Guide, ItemStep, Step
+from wizard.identifiers import Known, Parsed, parse
+from wizard.view import View, item_steps, related
+
+if TYPE_CHECKING:
+    from state.events import Attested, Found, ProofWaived
+    from state.snapshot import ChangeRecord, Recorded, Snapshot
+
+RUNNING = "running"
+FAILED = "failed"
+STALE = "stale"
+NEEDS_INPUT = "needs input"
+WAITING = "waiting for others"
+TO_DO = "to do"
+REPORTED = "reported"
+ATTESTED = "attested"
+OBSERVED = "observed"
+
+# First match wins (DESIGN.md section 1), so this is also the order from most to least urgent.
+STATUSES = (
+    RUNNING,
+    COULD_NOT_LOOK,
+    FAILED,
+    STALE,
+    NEEDS_INPUT,
+    WAITING,
+    NOT_YET,
+    TO_DO,
+    REPORTED,
+    ATTESTED,
+    OBSERVED,
+)
+DONE_STATUSES = frozenset((REPORTED, ATTESTED, OBSERVED))
+
+# What a change's fingerprint is taken of, in place of a check's or text's id.
+ACTION = "action"
+
+# Field states beside the ones a parser gives (DESIGN.md section 1).
+EMPTY = "empty"
+WRONG = "wrong"
+OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldState:
+    """What stands in a field and whether it is right. `message` is one line for the user."""
+
+    field: Field
+    owner: str | None
+    state: str
+    value: str
+    source: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where one item's step stands. `gate` lists what acting waits for; looking never waits.
+
+    `reasons` say why, most important first. `unproven`: done without observed proof, for the reason given.
+    """
+
+    item_step: ItemStep
+    status: str
+    reasons: tuple[str, ...] = ()
+    gate: tuple[ItemStep, ...] = ()
+    unproven: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Done at any grade."""
+        return self.status in DONE_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class SetupStatus:
+    """The whole setup at one moment: every item's step, and each step as its least finished item."""
+
+    item_steps: Mapping[ItemStep, Status]
+    steps: Mapping[str, str]
+
+    @property
+    def done_steps(self) -> int:
+        """How many numbered steps are done for every item."""
+        return sum(status in DONE_STATUSES for status in self.steps.values())
+
+
+def derive(guide: Guide, snapshot: Snapshot, now: str) -> SetupStatus:
+    """Every item's step's status as of `now` (RFC 3339 UTC). Looks at nothing but its arguments."""
+    found: dict[ItemStep, Status] = {}
+    steps: dict[str, str] = {}
+    for step in guide.steps:
+        statuses = []
+        for item_step in item_steps(guide, snapshot, step):
+            status = _status(View(guide, snapshot, step, item_step.items), found, steps, now)
+            found[item_step] = status
+            statuses.append(status.status)
+        steps[step.id] = min(statuses, key=STATUSES.index) if statuses else NEEDS_INPUT
+    return SetupStatus(found, steps)
+
+
+def gate_of(view: View, found: Mapping[ItemStep, Status], steps: Mapping[str, str]) -> tuple[ItemStep, ...]:
+    """The predecessors that are not done yet, of the related items only; a step without items counts as one."""
+    waits: list[ItemStep] = []
+    for step_id in view.step.after:
+        mine = [status for status in found.values() if status.item_step.step == step_id and _concerns(view, status)]
+        waits += [status.item_step for status in mine if not status.done]
+        if not mine and steps.get(step_id) not in DONE_STATUSES:
+            waits.append(ItemStep(step_id))
+    return tuple(waits)
+
+
+def _concerns(view: View, status: Status) -> bool:
+    return all(
+        related(view.guide, view.snapshot, mine, theirs) for mine in view.items for theirs in status.item_step.items
+    )
+
+
+def field_states(view: View) -> tuple[FieldState, ...]:
+    """The state of every field of the step that belongs to the viewed items."""
+    return tuple(
+        field_state(view, field, owner)
+        for field in view.step.fields
+        for owner in view.owners(field)
+        if owner is None or owner in view.items
+    )
+
+
+def field_state(view: View, field: Field, owner: str | None) -> FieldState:
+    """One field: what is committed or its default, and what is wrong with it. Secrets are not looked at here."""
+    recorded = view.snapshot.values.get(owner, {}).get(field.key)
+    value = recorded.data.value if recorded and recorded.data.value is not None else None
+    source = recorded.data.source if recorded and value is not None else ""
+    if value is None and field.default:
+        value, source = field.default(view), "default"
+    if not value:
+        return FieldState(field, owner, EMPTY, "", message=field.where)
+    parsed = parse_field(view, field, value)
+    if not parsed.ok:
+        return FieldState(field, owner, WRONG, value, source, parsed.message or "")
+    if field.rule and (wrong := field.rule(parsed.normalized, view)):
+        return FieldState(field, owner, WRONG, value, source, wrong)
+    return FieldState(field, owner, OK, parsed.normalized, source, parsed.note)
+
+
+def parse_field(view: View, field: Field, text: str) -> Parsed:
+    """Parses what is typed into `field`, with what this setup already knows."""
+    return parse(field.kind, text, known(view, field))
+
+
+def known(view: View, field: Field) -> Known:
+    """What the setup already knows and a parser may compare with. A subscription is compared with nothing: it is
+    what the others are compared with."""
+    if field.kind == "subscription-id":
+        return Known()
+    fields = view.guide.fields()
+    subscriptions = tuple(
+        value for key, other in fields.items() if other.kind == "subscription-id" for value in view.values(key)
+    )
+    return Known(subscription_ids=subscriptions)
+
+
+def _status(view: View, found: Mapping[ItemStep, Status], steps: Mapping[str, str], now: str) -> Status:
+    gate = gate_of(view, found, steps)
+    missing = unobserved(view, found)
+    waiver = current_waiver(view)
+    candidates = {**_from_change(view), **_from_findings(view), **_from_values(view)}
+    if RUNNING not in candidates and (failed := _failed_change(view)):
+        candidates.setdefault(FAILED, failed)
+    if stale := _stale(view):
+        candidates[STALE] = stale
+    if grade := _grade(view):
+        candidates[grade] = ()
+        if missing and waiver is None:
+            candidates[STALE] = (f"no longer observed: {names(view, missing)}",)
+    else:
+        candidates.update(_whose_turn(view, missing if waiver is None else ()))
+    status = min(candidates, key=STATUSES.index)
+    unproven = waiver.reason if waiver and missing and status in DONE_STATUSES else ""
+    return Status(view.item_step, status, candidates[status], gate, unproven)
+
+
+def _from_change(view: View) -> dict[str, tuple[str, ...]]:
+    change = last_change(view)
+    return {RUNNING: (change.started.data.summary,)} if change and change.finished is None else {}
+
+
+def _failed_change(view: View) -> tuple[str, ...]:
+    """Why the last change did not end well, unless inputs changed or a check looked since."""
+    change = last_change(view)
+    if change is None or change.finished is None or change.finished.data.outcome == DONE:
+        return ()
+    if change.started.data.fingerprint != view.fingerprint(ACTION, 1):
+        return ()
+    looked = (_finding(view, check) for check in proving(view.step))
+    if any(record is not None and record.seq > change.finished.seq for record in looked):
+        return ()
+    return (change.finished.data.summary,)
+
+
+def last_change(view: View) -> ChangeRecord | None:
+    """The newest change that was started for this item's step."""
+    mine = [
+        change
+        for change in view.snapshot.changes.values()
+        if change.started.data.step == view.step.id and tuple(change.started.data.items) == view.items
+    ]
+    return mine[-1] if mine else None
+
+
+def _from_findings(view: View) -> dict[str, tuple[str, ...]]:
+    by_status: dict[str, tuple[str, ...]] = {}
+    for check in proving(view.step):
+        record = current_finding(view, check)
+        if record is not None and record.data.verdict in _VERDICT_STATUS:
+            status = _VERDICT_STATUS[record.data.verdict]
+            by_status[status] = (*by_status.get(status, ()), record.data.text)
+    return by_status
+
+
+_VERDICT_STATUS = {COULD_NOT_LOOK: COULD_NOT_LOOK, BAD: FAILED, NOT_YET: NOT_YET}
+
+
+def _from_values(view: View) -> dict[str, tuple[str, ...]]:
+    reasons = tuple(
+        f"{state.field.label}: {'empty' if state.state == EMPTY else state.message}"
+        for state in field_states(view)
+        if not state.field.secret and (state.state == WRONG or (state.state == EMPTY and state.field.required))
+    )
+    return {NEEDS_INPUT: reasons} if reasons else {}
+
+
+def _whose_turn(view: View, missing: tuple[ItemStep, ...]) -> dict[str, tuple[str, ...]]:
+    route = view.snapshot.routes.get((view.step.id, view.items))
+    if route is not None and route.route == HAND_OFF:
+        return {WAITING: ("handed off",)}
+    owner = view.step.owner(view.snapshot.mode)
+    if owner != YOU:
+        return {WAITING: (owner,)}
+    return {TO_DO: (f"not observed yet: {names(view, missing)}",) if missing else ()}
+
+
+def _stale(view: View) -> tuple[str, ...]:
+    stale = [
+        check.title
+        for check in proving(view.step)
+        if _finding(view, check) is not None and current_finding(view, check) is None
+    ]
+    attest = view.step.attest
+    if attest and not (attest.unless_proven and _all_good(view)):
+        attested = (view.step.id, view.items, attest.id) in view.snapshot.attestations
+        if attested and current_attestation(view) is None:
+            stale.append("the confirmation")
+    return tuple(f"{what}: an input changed since" for what in stale)
+
+
+def _grade(view: View) -> str:
+    """The weakest grade of a done step, or empty when it is not done."""
+    attest = view.step.attest
+    if _all_good(view) and (attest is None or attest.unless_proven):
+        return OBSERVED
+    return ATTESTED if current_attestation(view) else ""
+
+
+def _all_good(view: View) -> bool:
+    records = [current_finding(view, check) for check in proving(view.step)]
+    return bool(records) and all(record is not None and record.data.verdict == GOOD for record in records)
+
+
+def proving(step: Step) -> tuple[Check, ...]:
+    """The checks whose verdict decides the step's status; the others only advise."""
+    return tuple(check for check in step.checks if check.proves)
+
+
+def _finding(view: View, check: Check) -> Recorded[Found] | None:
+    return view.snapshot.findings.get((view.step.id, view.items, check.id))
+
+
+def current_finding(view: View, check: Check) -> Recorded[Found] | None:
+    """The last finding of `check`, if it was made for the values as they are now."""
+    record = _finding(view, check)
+    if record is None or record.data.fingerprint != view.fingerprint(check.id, check.revision):
+        return None
+    return record
+
+
+def current_attestation(view: View) -> Recorded[Attested] | None:
+    """The confirmation of this step's text, if it was given for the values as they are now."""
+    attest = view.step.attest
+    if attest is None:
+        return None
+    record = view.snapshot.attestations.get((view.step.id, view.items, attest.id))
+    if record is None or record.data.fingerprint != view.fingerprint(attest.id, attest.revision):
+        return None
+    return record
+
+
+def current_waiver(view: View) -> ProofWaived | None:
+    """The user's word to go on without observed proof, if it was given for the values as they are now."""
+    record = view.snapshot.waivers.get((view.step.id, view.items))
+    attest = view.step.attest
+    if record is None or attest is None or record.data.fingerprint != view.fingerprint(attest.id, attest.revision):
+        return None
+    return record.data
+
+
+def unobserved(view: View, found: Mapping[ItemStep, Status]) -> tuple[ItemStep, ...]:
+    """The item's steps that must be observed before this one, and are not."""
+    return tuple(
+        status.item_step
+        for status in found.values()
+        if status.item_step.step in view.step.needs_observed and _concerns(view, status) and status.status != OBSERVED
+    )
+
+
+def names(view: View, waits: tuple[ItemStep, ...]) -> str:
+    """Item steps as a reader names them: `step 5 dpe-01 pe-weu, step 7 dpe-01`."""
+    found = []
+    for wait in waits:
+        step = view.guide.step(wait.step)
+        number = f"step {step.number}" if step else wait.step
+        found.append(" ".join((number, *(item.partition("/")[2] for item in wait.items))))
+    return ", ".join(found)

@@ -1,0 +1,196 @@
+"""A setup seen from one item's step: which values count there, and the fingerprint over them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wizard.guide import Field, Guide, ItemStep, Step
+
+if TYPE_CHECKING:
+    from state.events import FieldSet
+    from state.snapshot import Snapshot
+
+
+def item_steps(guide: Guide, snapshot: Snapshot, step: Step) -> tuple[ItemStep, ...]:
+    """The places where `step` runs: once, per item, or per linked pair (DESIGN.md section 1: item)."""
+    if not step.per:
+        return (ItemStep(step.id),)
+    choices = [[f"{kind}/{name}" for name in snapshot.items.get(kind, ())] for kind in step.per]
+    return tuple(ItemStep(step.id, items) for items in itertools.product(*choices) if _all_linked(snapshot, items))
+
+
+def _all_linked(snapshot: Snapshot, items: tuple[str, ...]) -> bool:
+    return all(linked(snapshot, one, other) for one, other in itertools.combinations(items, 2))
+
+
+def linked(snapshot: Snapshot, one: str, other: str) -> bool:
+    """Whether two items are linked, in either direction."""
+    return (one, other) in snapshot.links or (other, one) in snapshot.links
+
+
+def related(guide: Guide, snapshot: Snapshot, one: str, other: str) -> bool:
+    """Whether work on `one` concerns `other`: the same item, a reference, a link, or a chain of these.
+
+    Items of kinds that have nothing to do with each other concern each other: there a gate waits for all.
+    """
+    if one == other:
+        return True
+    kind_one, kind_other = one.partition("/")[0], other.partition("/")[0]
+    if kind_one == kind_other:
+        return False
+    seen = {one}
+    frontier = [one]
+    while frontier:
+        for neighbour in _neighbours(guide, snapshot, frontier.pop()):
+            if neighbour == other:
+                return True
+            # A chain never passes through two items of one kind: a shared subscription does not relate two dpes.
+            kind = neighbour.partition("/")[0]
+            if neighbour not in seen and kind not in (kind_one, kind_other):
+                seen.add(neighbour)
+                frontier.append(neighbour)
+    return not _kinds_connected(guide, kind_one, kind_other)
+
+
+def _neighbours(guide: Guide, snapshot: Snapshot, item: str) -> Iterator[str]:
+    for source, target in snapshot.links:
+        if item == source:
+            yield target
+        elif item == target:
+            yield source
+    kind_name = item.partition("/")[0]
+    for kind in guide.kinds:
+        for reference in kind.references:
+            for name in snapshot.items.get(kind.name, ()):
+                referring = f"{kind.name}/{name}"
+                target_item = referenced(guide, snapshot, referring, reference.kind)
+                if target_item is None:
+                    continue
+                if referring == item:
+                    yield target_item
+                elif target_item == item and kind_name == reference.kind:
+                    yield referring
+
+
+def referenced(guide: Guide, snapshot: Snapshot, item: str, kind: str) -> str | None:
+    """The item of `kind` that `item` refers to; the only one there is stands in when none is named."""
+    own_kind = guide.kind(item.partition("/")[0])
+    reference = next((ref for ref in own_kind.references if ref.kind == kind), None) if own_kind else None
+    if reference is None:
+        return None
+    set_value = snapshot.values.get(item, {}).get(reference.key)
+    if set_value is not None:
+        return f"{kind}/{set_value.data.value}"
+    names = snapshot.items.get(kind, ())
+    return f"{kind}/{names[0]}" if len(names) == 1 else None
+
+
+def _kinds_connected(guide: Guide, one: str, other: str) -> bool:
+    edges = {
+        frozenset((kind.name, target))
+        for kind in guide.kinds
+        for target in (*kind.linked_to, *(reference.kind for reference in kind.references))
+    }
+    reached, grown = {one}, True
+    while grown:
+        more = {kind for edge in edges if edge & reached for kind in edge} - reached
+        reached |= more
+        grown = bool(more)
+    return other in reached
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One item's step over a snapshot. All reads a check, plan or text makes go through here."""
+
+    guide: Guide
+    snapshot: Snapshot
+    step: Step
+    items: tuple[str, ...] = ()
+
+    @property
+    def item_step(self) -> ItemStep:
+        """The address of what is viewed."""
+        return ItemStep(self.step.id, self.items)
+
+    def of(self, step_id: str, items: tuple[str, ...] = ()) -> View:
+        """Another step's view over the same snapshot."""
+        step = self.guide.step(step_id)
+        if step is None:
+            raise KeyError(step_id)
+        return View(self.guide, self.snapshot, step, items)
+
+    def name(self, kind: str) -> str:
+        """The name of this view's item of `kind`, empty when there is none."""
+        return next((item.partition("/")[2] for item in self.items if item.startswith(f"{kind}/")), "")
+
+    def owners(self, field: Field) -> tuple[str | None, ...]:
+        """Whose values of `field` count here: the view's own item, or every related item of that kind."""
+        if field.owner is None:
+            return (None,)
+        own = tuple(item for item in self.items if item.startswith(f"{field.owner}/"))
+        if own:
+            return own
+        every = tuple(f"{field.owner}/{name}" for name in self.snapshot.items.get(field.owner, ()))
+        return tuple(
+            item for item in every if all(related(self.guide, self.snapshot, mine, item) for mine in self.items)
+        )
+
+    def setting(self, key: str) -> FieldSet | None:
+        """The committed value of a field as it was set; None when unset or when several items have one."""
+        owners = self.owners(self.guide.fields()[key])
+        if len(owners) != 1:
+            return None
+        recorded = self.snapshot.values.get(owners[0], {}).get(key)
+        return recorded.data if recorded else None
+
+    def value(self, key: str) -> str:
+        """The value of a field that has one owner here: committed, else its default, else empty."""
+        setting = self.setting(key)
+        if setting is not None and setting.value is not None:
+            return setting.value
+        field = self.guide.fields()[key]
+        return (field.default(self) or "") if field.default else ""
+
+    def values(self, key: str) -> tuple[str, ...]:
+        """The values of a field over all its owners here, without the unset ones."""
+        found = []
+        for owner in self.owners(self.guide.fields()[key]):
+            recorded = self.snapshot.values.get(owner, {}).get(key)
+            if recorded and recorded.data.value is not None:
+                found.append(recorded.data.value)
+        return tuple(found)
+
+    def inputs(self) -> list[tuple[str, str]]:
+        """Sorted (field, normalised value) that the step's evidence rests on; secrets and timeouts are not in it.
+
+        A file counts by its SHA-256, not by its path.
+        """
+        fields = self.guide.fields()
+        pairs: list[tuple[str, str]] = []
+        for key in (*(field.key for field in self.step.fields), *self.step.uses):
+            field = fields[key]
+            if field.secret or not field.affects_proof:
+                continue
+            for owner in self.owners(field):
+                recorded = self.snapshot.values.get(owner, {}).get(key)
+                if recorded is not None and recorded.data.value is not None:
+                    data = recorded.data
+                    value = f"sha256:{data.file.sha256}" if data.file else str(data.value)
+                elif field.default and owner in (None, *self.items):
+                    value = field.default(self) or ""
+                else:
+                    value = ""
+                pairs.append((f"{owner}.{key}" if owner else key, value))
+        return sorted(pairs)
+
+    def fingerprint(self, what: str, revision: int) -> str:
+        """SHA-256 of canonical JSON [guide, step, items, check or text id, revision, inputs] (DESIGN.md section 3)."""
+        document = [self.guide.id, self.step.id, list(self.items), what, revision, self.inputs()]
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
