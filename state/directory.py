@@ -63,8 +63,11 @@ def ensure_directory(path: Path) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700)
+        path.chmod(0o700)  # whatever the umask is
         sync_directory(path.parent)
+    except FileExistsError:
+        pass  # somebody was faster: the check below looks at what they made
     except OSError as error:
         raise not_saved(error, "The state directory could not be made.") from error
     check_directory(path)

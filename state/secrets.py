@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import accumulate, pairwise
 from typing import Any
 
 from state.problem import Problem
@@ -18,8 +19,10 @@ MASK = "********"
 SHORT = 4
 """A held secret shorter than this is compared as a whole only: as a part, it would be found everywhere."""
 
-# RFC 7519: base64url of a JSON object, which begins with `{"` = `eyJ`, a dot, and more of it.
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)*")
+# RFC 7519: base64url of a JSON object, which begins with `{"` = `eyJ`, a dot, and more of it. Outside text is searched,
+# so whole runs are taken apart instead of trying a match at each of their characters: that would take for ever.
+_DOTTED = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+)++")
+_MIN_PART = 10
 
 # A run of base64 or base64url, percent escapes included. Paths and names with dashes are such runs, too.
 _WINDOW = 40
@@ -68,9 +71,9 @@ class SecretGuard:
         for path, text in _strings(obj, where):
             if self._holds(text):
                 raise SecretRefused(path or "the text", "holds a secret")
-            if _JWT.search(text):
+            if any(_jwts(text)):
                 raise SecretRefused(path or "the text", "holds a token (a JWT)")
-            if any(True for _ in _tokens(text)):
+            if any(_tokens(text)):
                 raise SecretRefused(path or "the text", "holds what looks like a token or key")
 
     def redact(self, text: str) -> str:
@@ -80,10 +83,7 @@ class SecretGuard:
         for secret in sorted(self._held, key=len, reverse=True):
             if len(secret) >= SHORT:
                 text = text.replace(secret, MASK)
-        text = _JWT.sub(MASK, text)
-        for token in sorted(set(_tokens(text)), key=len, reverse=True):
-            text = text.replace(token, MASK)
-        return text
+        return _masked(_masked(text, _jwts), _tokens)
 
     def _holds(self, text: str) -> bool:
         return text in self._held or any(len(secret) >= SHORT and secret in text for secret in self._held)
@@ -102,26 +102,57 @@ def _strings(obj: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _strings(value, f"{path}[{index}]")
 
 
-def _tokens(text: str) -> Iterator[str]:
-    """Runs in `text` that look random. Hex digests and GUIDs do too, and are no secrets: they break a run."""
-    for match in _RUN.finditer(_HEX.sub(lambda hex_: "." * len(hex_[0]), text)):
-        if _looks_random(match[0]):
-            yield match[0]
+Span = tuple[int, int]
+
+
+def _masked(text: str, search: Callable[[str], Iterator[Span]]) -> str:
+    parts: list[str] = []
+    end = 0
+    for begin, after in search(text):
+        parts += text[end:begin], MASK
+        end = after
+    return "".join((*parts, text[end:]))
+
+
+def _jwts(text: str) -> Iterator[Span]:
+    """Where a JWT stands, with all its parts, and whatever follows them after a further dot."""
+    for run in _DOTTED.finditer(text):
+        begin = run.start()
+        parts = run[0].split(".")
+        for part, following in pairwise(parts):
+            at = part.find("eyJ")
+            # The second part of an encrypted one may be empty (RFC 7516).
+            if 0 <= at <= len(part) - len("eyJ") - _MIN_PART and (len(following) >= _MIN_PART or not following):
+                yield begin + at, run.end()
+                break
+            begin += len(part) + 1
+
+
+def _tokens(text: str) -> Iterator[Span]:
+    """Where runs look random. Hex digests and GUIDs do too, and are no secrets: they break a run."""
+    for run in _RUN.finditer(_HEX.sub(lambda hex_: "." * len(hex_[0]), text)):
+        if _looks_random(run[0]):
+            yield run.span()
 
 
 def _looks_random(run: str) -> bool:
     """Whether some 40 characters of `run` are upper case, lower case and digits in no order of words."""
     run = run.rstrip("=")
     starts = [piece.start() for piece in _PIECE.finditer(run)]
+    upper, lower, wordly = (_counts(run, kind) for kind in (str.isupper, str.islower, str.isalnum))
     for first in starts:
         begin = min(first, len(run) - _WINDOW)
-        pieces = bisect_left(starts, begin + _WINDOW) - bisect_left(starts, begin)
-        if pieces < _MIN_PIECES:
-            continue
-        window = run[begin : begin + _WINDOW]
-        upper = sum(char.isupper() for char in window)
-        lower = sum(char.islower() for char in window)
-        separators = sum(not char.isalnum() for char in window)
-        if upper >= _MIN_OF_A_CASE and lower >= _MIN_OF_A_CASE and separators <= _MAX_SEPARATORS:
+        end = begin + _WINDOW
+        if (
+            bisect_left(starts, end) - bisect_left(starts, begin) >= _MIN_PIECES
+            and upper[end] - upper[begin] >= _MIN_OF_A_CASE
+            and lower[end] - lower[begin] >= _MIN_OF_A_CASE
+            and _WINDOW - (wordly[end] - wordly[begin]) <= _MAX_SEPARATORS
+        ):
             return True
     return False
+
+
+def _counts(text: str, kind: Callable[[str], bool]) -> list[int]:
+    """How many characters of that kind stand before each place of `text`, its end included."""
+    return [0, *accumulate(map(kind, text))]

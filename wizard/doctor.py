@@ -63,8 +63,8 @@ async def examine(environment: EnvironmentSet, readers: Readers, state_dir: Path
             _guard("memory", "Memory file system", lambda: asyncio.to_thread(_memory)),
             _guard("helm", "helm", lambda: _helm(environment, readers)),
             _guard("kubeconfig", "kubeconfig", lambda: asyncio.to_thread(_kubeconfig, environment)),
-            _guard("cluster", "Cluster", lambda: _cluster(readers)),
-            _guard("rights", "Rights", lambda: _rights(readers, namespace)),
+            _guard("cluster", "Cluster", lambda: _cluster(environment, readers)),
+            _guard("rights", "Rights", lambda: _rights(environment, readers, namespace)),
         )
     )
 
@@ -136,8 +136,8 @@ def _kubeconfig(environment: EnvironmentSet) -> tuple[str, str, str]:
     return OK, f"{environment.kubeconfig}, context {environment.kube_context}", ""
 
 
-async def _cluster(readers: Readers) -> tuple[str, str, str]:
-    if readers.cluster is None:
+async def _cluster(environment: EnvironmentSet, readers: Readers) -> tuple[str, str, str]:
+    if readers.cluster is None or environment.kubeconfig is None or environment.kube_context is None:
         return COULD_NOT_LOOK, "there is no cluster to ask", "Get a kubeconfig first."
     identity = await readers.cluster.identity()
     who = f" as {identity.user}" if identity.user else ""
@@ -150,8 +150,8 @@ async def _cluster(readers: Readers) -> tuple[str, str, str]:
     return OK, f"{identity.server}{who}, kube-system {identity.uid}", ""
 
 
-async def _rights(readers: Readers, namespace: str) -> tuple[str, str, str]:
-    if readers.cluster is None:
+async def _rights(environment: EnvironmentSet, readers: Readers, namespace: str) -> tuple[str, str, str]:
+    if readers.cluster is None or environment.kubeconfig is None or environment.kube_context is None:
         return COULD_NOT_LOOK, "there is no cluster to ask", "Get a kubeconfig first."
     wanted = [Right(right.verb, right.resource, right.group, namespace) for right in RIGHTS]
     answers = await readers.cluster.rights(wanted)

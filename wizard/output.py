@@ -61,7 +61,7 @@ def say_problem(problem: Problem) -> None:
     if problem.detail:
         lines = clean(problem.detail, keep_newlines=True).strip().splitlines()
         for line in lines[-DETAIL_LINES:]:
-            say(f"  {'it said':<9} {line}")
+            say(f"  {'detail':<9} {line}")
 
 
 DETAIL_LINES = 6

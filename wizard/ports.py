@@ -178,7 +178,8 @@ class HelmWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DnsAnswer:
-    """What a resolver said for one host name. `error` is empty, `nxdomain`, `no answer`, `timeout` or `refused`."""
+    """What a resolver said for one host name. `error` is empty, `nxdomain`, `no answer`, `timeout`,
+    `refused`, `servfail`, `no resolver` (none is configured or its name does not resolve) or `bad name`."""
 
     host: str
     addresses: tuple[str, ...]

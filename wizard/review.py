@@ -6,12 +6,32 @@ later from the same journal and compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from state.events import Attested, ChangeFinished, ChangeStarted, EnvironmentSet, Event, FieldSet, Found
+from state.events import (
+    Attested,
+    ChangeFinished,
+    ChangeStarted,
+    Data,
+    EnvironmentSet,
+    Event,
+    FieldSet,
+    Found,
+    IdentityPinned,
+    ItemAdded,
+    ItemRemoved,
+    Linked,
+    ModeSet,
+    ProbeConsented,
+    ProcessStarted,
+    ProofWaived,
+    RouteChosen,
+    TornLineCut,
+    Unlinked,
+)
 from state.problem import EXIT_BAD, Problem
 from state.snapshot import Snapshot, fold
 from wizard.guide import Guide
@@ -22,9 +42,6 @@ from wizard.view import View, item_steps
 
 if TYPE_CHECKING:
     from state.journal import Journal
-
-GOOD_ENDS = ("observed", "attested", "reported")
-
 
 def report(journal: Journal, guide: Guide, *, as_of: str | None = None, head: str | None = None) -> dict[str, Any]:
     """The report of a journal as plain data, up to the time `as_of` or the event whose line has the hash `head`.
@@ -166,23 +183,45 @@ def _moment(event: Event) -> dict[str, Any]:
 def describe(event: Event) -> str:
     """One event in words."""
     data = event.data
-    if isinstance(data, FieldSet):
-        owner = f"{data.item} " if data.item else ""
-        if data.value is None:
-            return f"{owner}{data.field} cleared"
-        digest = f" (sha256 {data.file.sha256})" if data.file else ""
-        return f"{owner}{data.field} = {data.value}{digest}, {data.source}"
-    if isinstance(data, Found):
-        return f"{_place(data.step, data.items)} {data.check}: {data.verdict}, {data.text}"
-    if isinstance(data, Attested):
-        return f"{_place(data.step, data.items)} attested: {data.text}"
-    if isinstance(data, ChangeStarted):
-        return f"{_place(data.step, data.items)} started: {data.summary}"
-    if isinstance(data, ChangeFinished):
-        return f"{data.outcome}: {data.summary}"
-    if isinstance(data, EnvironmentSet):
-        return "environment: " + ", ".join(f"{key} {value}" for key, value in _plain(data).items())
-    return ", ".join(f"{key} {value}" for key, value in _plain(data).items()) or event.type
+    words = _WORDS.get(type(data))
+    return words(data) if words else event.type
+
+
+def _field_set(data: FieldSet) -> str:
+    owner = f"{data.item} " if data.item else ""
+    if data.value is None:
+        return f"{owner}{data.field} cleared"
+    digest = f" (sha256 {data.file.sha256})" if data.file else ""
+    return f"{owner}{data.field} = {data.value}{digest}, {data.source}"
+
+
+def _environment(data: EnvironmentSet) -> str:
+    return "environment: " + ", ".join(f"{key} {value}" for key, value in _plain(data).items())
+
+
+def _pinned(data: IdentityPinned) -> str:
+    return f"{data.kind} pinned: " + ", ".join(f"{key} {value or 'unknown'}" for key, value in data.facts.items())
+
+
+_WORDS: dict[type[Data], Callable[[Any], str]] = {
+    ModeSet: lambda data: f"mode {data.mode}",
+    EnvironmentSet: _environment,
+    ItemAdded: lambda data: f"added {data.item}",
+    ItemRemoved: lambda data: f"removed {data.item}",
+    Linked: lambda data: f"linked {data.source} with {data.target}",
+    Unlinked: lambda data: f"unlinked {data.source} from {data.target}",
+    FieldSet: _field_set,
+    RouteChosen: lambda data: f"{_place(data.step, data.items)} route: {data.route}",
+    Found: lambda data: f"{_place(data.step, data.items)} {data.check}: {data.verdict}, {data.text}",
+    Attested: lambda data: f"{_place(data.step, data.items)} attested: {data.text}",
+    ProofWaived: lambda data: f"{_place(data.step, data.items)} goes on without observed proof: {data.reason}",
+    ProbeConsented: lambda data: f"consent to probe: {data.probe}",
+    IdentityPinned: _pinned,
+    ChangeStarted: lambda data: f"{_place(data.step, data.items)} started: {data.summary}",
+    ProcessStarted: lambda data: f"process {data.pid} started",
+    ChangeFinished: lambda data: f"{data.outcome}: {data.summary}",
+    TornLineCut: lambda data: f"half a line of {data.bytes} bytes cut off, kept in {data.kept_in}",
+}
 
 
 def _place(step: str, items: tuple[str, ...]) -> str:
@@ -226,7 +265,7 @@ def as_text(document: Mapping[str, Any]) -> str:
 
 def _step_lines(step: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[str]:
     named = " ".join(name.partition("/")[2] for name in item["items"])
-    reason = f"   {'; '.join(item['reasons'])}" if item["reasons"] else ""
+    reason = f"   {'; '.join(dict.fromkeys(item['reasons']))}" if item["reasons"] else ""
     title = f"{step['number']} {step['title']}{f' ({named})' if named else ''}"
     yield f"  {glyph(item['status'])} {item['status']:<18} {title}{reason}"
     if item.get("unproven"):

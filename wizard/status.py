@@ -180,8 +180,10 @@ def _status(view: View, found: Mapping[ItemStep, Status], steps: Mapping[str, st
         candidates[STALE] = stale
     if grade := _grade(view):
         candidates[grade] = ()
-        if missing and waiver is None:
-            candidates[STALE] = (f"no longer observed: {names(view, missing)}",)
+        # Proof that is contradicted is lost; a look that could not be made today takes nothing back.
+        lost = tuple(place for place in missing if found[place].status in (FAILED, STALE, NEEDS_INPUT))
+        if lost and waiver is None:
+            candidates[STALE] = (f"no longer observed: {names(view, lost)}",)
     else:
         candidates.update(_whose_turn(view, missing if waiver is None else ()))
     status = min(candidates, key=STATUSES.index)

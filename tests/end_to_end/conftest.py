@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.conftest import HELM_4, _tool
 from tests.end_to_end.harness import Machine
 
 
@@ -19,3 +22,11 @@ def machine(tmp_path: Path, helm: Path) -> Machine:
 def machine4(tmp_path: Path, helm4: Path) -> Machine:
     """A machine with helm 4."""
     return Machine(tmp_path, helm4)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """One sandbox for the tests that do not disturb it: each uses a namespace of its own."""
+    machine = Machine(tmp_path_factory.mktemp("served"), _tool(HELM_4))
+    with machine.sandbox() as info:
+        yield info

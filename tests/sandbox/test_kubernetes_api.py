@@ -44,8 +44,9 @@ async def test_everything_wants_the_bearer(running: Cluster, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/livez", "/readyz"])
-async def test_health_wants_none(running: Cluster, path: str) -> None:
-    assert (await running.call("GET", path, token="")).body == "ok"
+async def test_health_wants_it_too(running: Cluster, path: str) -> None:
+    assert (await running.call("GET", path, token="")).status == 401
+    assert (await running.call("GET", path)).body == "ok"
 
 
 async def test_forbidden_is_said_as_rbac_says_it(tmp_path: Path) -> None:

@@ -13,6 +13,12 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "state")
 
 
+@pytest.fixture(scope="session")
+def big_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal of 100,000 events; tests that change it copy it first."""
+    return make_journal(tmp_path_factory.mktemp("big") / "demo.jsonl", 100_000)
+
+
 @pytest.fixture
 def demo(store: Store) -> Path:
     """A setup `demo` of 40 events in the store; the path of its journal."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import tempfile
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -57,7 +60,6 @@ def test_names_that_are_none(name: str, why: str, store: Store) -> None:
         valid_name(name)
     assert caught.value.code == "bad-name"
     assert why in caught.value.what
-    assert name not in caught.value.what or len(name) < 2
     for use in (store.path_of, store.read, store.open):
         with pytest.raises(Problem):
             use(name)
@@ -352,9 +354,20 @@ def test_a_symlinked_lock_is_not_followed(store: Store, demo: Path) -> None:
 # ---------------------------------------------------------------- torn lines
 
 
-def test_cut_at_every_byte_of_the_last_three_lines(store: Store, demo: Path) -> None:
+@pytest.fixture
+def fast_store() -> Iterator[Store]:
+    """A store in memory where there is such a file system: this test waits for some 3000 fsyncs."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
+        store = Store(Path(directory) / "state")
+        store.create("demo", GUIDE, ACTOR).close()
+        yield store
+
+
+def test_cut_at_every_byte_of_the_last_three_lines(fast_store: Store) -> None:
     """Readers report, the next writer repairs and keeps what it cut; no whole line is lost."""
-    lines = lines_of(data_of(40))
+    store, demo = fast_store, fast_store.path_of("demo")
+    lines = lines_of(data_of(8))
     whole = b"".join(line + b"\n" for line in lines)
     ends = range(sum(len(line) + 1 for line in lines[:-3]), len(whole))
     for end in ends:
@@ -392,8 +405,8 @@ def test_a_torn_line_that_is_no_text(store: Store, demo: Path) -> None:
     assert aside.read_bytes() == torn
 
 
-def test_a_hundred_thousand_events_are_gone_on_with(store: Store, demo: Path) -> None:
-    make_journal(demo, 100_000)
+def test_a_hundred_thousand_events_are_gone_on_with(store: Store, demo: Path, big_journal: Path) -> None:
+    shutil.copy(big_journal, demo)
     with store.open("demo", ACTOR) as writer:
         assert writer.append(FieldSet(field="environment", value="prod")).seq == 100_001
     assert journal.read(demo).writable

@@ -314,6 +314,8 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk(tiny_disk: Path) -> None:
     store = Store(tiny_disk / "state")
     store.create("demo", GUIDE, ACTOR).close()
+    ballast = tiny_disk / "ballast"
+    ballast.write_bytes(b"x" * 65_536)
     _, first, _, seq = fill("fill", store)
     assert first.startswith("first not-saved Not saved. The disk is full.")
     read = store.read("demo")
@@ -326,7 +328,7 @@ def test_a_full_disk(tiny_disk: Path) -> None:
         store.create("other", GUIDE, ACTOR)
     assert caught.value.code == "not-saved"
     assert store.names() == ("demo",)
-    filler.unlink()
+    ballast.unlink()
     with store.open("demo") as writer_:
         writer_.append(ModeSet(mode="hybrid"))
     store.create("other", GUIDE, ACTOR).close()

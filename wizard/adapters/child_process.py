@@ -53,7 +53,7 @@ async def run(
     started: Callable[[ProcessIdentity], None] | None = None,
     progress: Progress | None = None,
     show_stdout: bool = False,
-    timeout: float | None = None,  # noqa: ASYNC109 (SIGTERM comes with it)
+    timeout: float | None = None,
     grace: float = GRACE,
 ) -> Output:
     """Run `argv` in a session of its own and wait for its end.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -302,6 +303,8 @@ def _client_of(target: Target, _changed: int, size: int) -> Any:
     path = Path(target.kubeconfig)
     if not path.is_file() or size > KUBECONFIG_LIMIT:
         raise _kubeconfig_wrong("It is not a file, or far too large.", target)
+    said = _Errors()
+    logging.getLogger().addHandler(said)
     try:
         # persist_config would write refreshed tokens into the user's file: a look changes nothing.
         client = kubernetes.config.new_client_from_config(str(path), target.context, persist_config=False)
@@ -311,10 +314,26 @@ def _client_of(target: Target, _changed: int, size: int) -> Any:
         raise _no_credentials(error, target) from None
     except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _kubeconfig_wrong(f"{type(error).__name__}: {error}", target) from None
+    finally:
+        logging.getLogger().removeHandler(said)
+    if said.texts:
+        raise _plugin_failed("\n".join(said.texts), target)
     configuration = client.configuration
     configuration.retries = 0
     _set_proxy(configuration)
     return kubernetes.client.ApiClient(configuration)
+
+
+class _Errors(logging.Handler):
+    """Collects errors: the client logs that a credential plugin failed, and goes on without credentials."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text."""
+        self.texts.append(record.getMessage())
 
 
 def _set_proxy(configuration: Any) -> None:
@@ -344,6 +363,7 @@ def _refusal(error: Any, target: Target) -> Exception:
     if error.status == 404:
         return NotFoundError()
     if error.status == 401:
+        _client_of.cache_clear()  # after a new login the plugin is asked again
         return Problem(
             "cluster-unauthorized",
             f"The Kubernetes API does not accept the credentials of context {target.context}.",

@@ -152,7 +152,7 @@ class HelmActor:
         namespace: str,
         revision: int,
         *,
-        timeout: int,  # noqa: ASYNC109 (helm's own)
+        timeout: int,
         started: Callable[[ProcessIdentity], None],
         progress: Progress,
     ) -> None:
@@ -166,7 +166,7 @@ class HelmActor:
         release: str,
         namespace: str,
         *,
-        timeout: int,  # noqa: ASYNC109 (helm's own)
+        timeout: int,
         started: Callable[[ProcessIdentity], None],
         progress: Progress,
     ) -> None:
@@ -235,6 +235,8 @@ async def _helm(
             receive(redact(line, hidden))
 
     _prepare(config.run_dir)
+    if config.ca_file and config.ca_file in command:
+        _read_ca(config.ca_file)
     bundle = _ca_bundle(config) if config.ca_file and not helm_commands.knows_ca_file(version) else None
     environment = helm_commands.environment(config, os.environ, ca_bundle=bundle)
     environment = {name: value for name, value in environment.items() if not any(form in value for form in hidden)}
@@ -273,12 +275,18 @@ def _ca_bundle(config: HelmConfig) -> Path:
     if not bundle.exists() and config.ca_file:
         system = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
         parts = [Path(system).read_bytes()] if system and Path(system).is_file() else []
-        try:
-            parts.append(Path(config.ca_file).read_bytes())
-        except OSError as error:
-            raise explain("can't read CA file", facts={"ca_file": config.ca_file}) from error
-        bundle.write_bytes(b"\n".join(parts))
+        bundle.write_bytes(b"\n".join([*parts, _read_ca(config.ca_file)]))
     return bundle
+
+
+def _read_ca(path: str) -> bytes:
+    """The CA file's content, once it is known to hold a certificate: helm 3.19 and 4.1 panic where it does not."""
+    try:
+        content = Path(path).read_bytes()
+        ssl.create_default_context(cadata=content.decode("ascii"))
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise explain(f"can't read CA file: {error}", facts={"ca_file": path}) from error
+    return content
 
 
 async def _read_version(config: HelmConfig) -> HelmVersion:

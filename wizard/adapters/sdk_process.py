@@ -58,7 +58,7 @@ class SdkProcess:
         if self._warming is None:
             self._warming = asyncio.get_running_loop().create_task(self._warm())
 
-    async def call(self, func: Callable[[*Ts], T], *args: *Ts, timeout: float) -> T:  # noqa: ASYNC109 (ends the child)
+    async def call(self, func: Callable[[*Ts], T], *args: *Ts, timeout: float) -> T:
         """Run `func` in the child and return its result.
 
         Raises the `Problem` the function raised; TimeoutError after `timeout` seconds, counted from when the child

@@ -1,7 +1,8 @@
 """Faults the sandbox can be started with (`sandbox --fault NAME`), to practise what goes wrong in earnest.
 
 This is only the list. Each server asks whether its fault is on: `wrong-token` and `registry-down` concern the
-registry, `forbidden` and `pods-never-ready` the Kubernetes API; for `api-down` the process does not open its listener.
+registry, `forbidden`, `pods-never-ready` and `slow-pods` the Kubernetes API; for `api-down` the process does not open
+its listener.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ WRONG_TOKEN = "wrong-token"  # noqa: S105 - the name of a fault
 REGISTRY_DOWN = "registry-down"
 FORBIDDEN = "forbidden"
 PODS_NEVER_READY = "pods-never-ready"
+SLOW_PODS = "slow-pods"
 API_DOWN = "api-down"
 
 
@@ -46,6 +48,11 @@ FAULTS: dict[str, Fault] = {
             PODS_NEVER_READY,
             "new pods cannot pull their image",
             "helm --wait: context deadline exceeded; the pods stay at ImagePullBackOff",
+        ),
+        Fault(
+            SLOW_PODS,
+            "new pods need eight seconds to become ready",
+            "step 7 waits and counts: time to watch, cancel or kill it",
         ),
         Fault(
             API_DOWN,

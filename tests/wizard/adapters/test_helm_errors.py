@@ -30,7 +30,8 @@ V2 = f'"https://{REGISTRY}/v2/helm/dpe/manifests/16.1.0"'
     ("text", "code", "exit_code"),
     [
         # the registry
-        (f"{LOGIN}GET {V2}: response status code 401: unauthorized: authentication required", "registry-unauthorized", 1),
+        (f"{LOGIN}GET {V2}: response status code 401: unauthorized: authentication required",
+         "registry-unauthorized", 1),
         (f"{FETCH}GET {V2}: response status code 401: unauthorized: authentication required, visit https://aka.ms/acr"
          "/authorization for more information.", "registry-unauthorized", 1),
         (f"{FETCH}GET {V2}: basic credential not found", "registry-not-logged-in", 1),
@@ -71,10 +72,10 @@ V2 = f'"https://{REGISTRY}/v2/helm/dpe/manifests/16.1.0"'
         (f"please log in\n{CLUSTER}{GET}getting credentials: exec: executable kubelogin failed with exit code 3",
          "cluster-plugin-failed", 3),
         (f"{CLUSTER}something new", "cluster-unreachable", 3),
-        ('Error: query: failed to query with labels: secrets is forbidden: User "jane" cannot list resource "secrets" in'
-         ' API group "" in the namespace "ns"', "cluster-forbidden", 3),
-        ('Error: namespaces is forbidden: User "jane" cannot create resource "namespaces" in API group "" at the cluster'
-         " scope", "cluster-forbidden", 3),
+        ('Error: query: failed to query with labels: secrets is forbidden: User "jane" cannot list resource "secrets"'
+         ' in API group "" in the namespace "ns"', "cluster-forbidden", 3),
+        ('Error: namespaces is forbidden: User "jane" cannot create resource "namespaces" in API group "" at the'
+         " cluster scope", "cluster-forbidden", 3),
         ('Error: pods "x" is forbidden: exceeded quota: small', "cluster-forbidden", 3),
         # the release
         ("Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress", "release-pending", 3),

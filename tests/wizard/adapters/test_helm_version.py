@@ -66,5 +66,5 @@ async def test_asked_once(script, tmp_path):
 
 def test_a_looker_has_no_method_that_changes_anything():
     methods = {name for name in dir(HelmLooker) if not name.startswith("_")}
-    assert methods == {"version", "history", "values", "commands_shown"}
+    assert methods == {"version", "history", "values", "commands_shown", "way_out_shown"}
     assert methods.isdisjoint(name for name in dir(HelmActor) if not name.startswith("_"))

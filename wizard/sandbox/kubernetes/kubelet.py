@@ -24,7 +24,7 @@ class Kubelet:
     def __init__(self, objects: Objects, ready_after: float) -> None:
         self.pull_fails = False
         self._objects = objects
-        self._ready_after = ready_after
+        self.ready_after = ready_after
         self._timers: dict[Key, asyncio.TimerHandle] = {}
 
     def sync(self, key: Key) -> None:
@@ -45,7 +45,7 @@ class Kubelet:
         elif key not in self._timers:
             self._objects.update_status(key, {"status": self._waiting(pod, "ContainerCreating", "")})
             record(self._objects, pod, "Pulling", f'Pulling image "{_images(pod)[0]}"', source="kubelet")
-            self._timers[key] = asyncio.get_running_loop().call_later(self._ready_after, self._run, key)
+            self._timers[key] = asyncio.get_running_loop().call_later(self.ready_after, self._run, key)
 
     def stop(self) -> None:
         """Leave every pod as it is."""

@@ -1,6 +1,6 @@
 """The Kubernetes API over HTTP.
 
-Who asks, what about, and which of the other modules answers. Everything but the health paths wants the bearer.
+Who asks, what about, and which of the other modules answers. Everything wants the bearer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from wizard.sandbox.faults import PODS_NEVER_READY
+from wizard.sandbox.faults import PODS_NEVER_READY, SLOW_PODS
 from wizard.sandbox.kubernetes import bodies, discovery, lists, logs, patches, paths, shapes, tables, validation
 from wizard.sandbox.kubernetes.access import Access, denials_for
 from wizard.sandbox.kubernetes.api import KubernetesApi
@@ -33,6 +33,7 @@ from wizard.sandbox.trace import Trace
 TRACE_NAME = "kubernetes"
 
 _HEALTH = ("/healthz", "/livez", "/readyz")
+SLOW_READY_AFTER = 8.0  # seconds until a pod is ready under the fault `slow-pods`
 _LARGEST_BODY = 8 * 1024 * 1024  # bytes; a real server takes 3 MiB
 
 _ObjectHandler = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
@@ -48,10 +49,13 @@ def build_app(
 ) -> web.Application:
     """The API as a web application; it starts and stops `api`'s controllers with itself.
 
-    `token` is the one bearer accepted, `user` who that is. Of `faults` it knows `forbidden` and `pods-never-ready`.
+    `token` is the one bearer accepted, `user` who that is. Of `faults` it knows `forbidden`, `pods-never-ready`
+    and `slow-pods`.
     """
     server = _Server(api, Access(user, denials_for(faults)), token)
     api.controllers.kubelet.pull_fails = PODS_NEVER_READY in faults
+    if SLOW_PODS in faults:
+        api.controllers.kubelet.ready_after = SLOW_READY_AFTER
     app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_errors_as_status, server.require_bearer])
     app.router.add_route("*", "/{path:.*}", server.handle)
 
@@ -105,7 +109,7 @@ class _Server:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             shown = request.headers.get("Authorization", "").encode()
-            if request.path not in _HEALTH and not hmac.compare_digest(shown, self._bearer):
+            if not hmac.compare_digest(shown, self._bearer):
                 raise unauthorized()
             return await handler(request)
 
