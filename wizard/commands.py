@@ -69,7 +69,7 @@ def _guide_ref(guide: Guide) -> Any:
 
 async def _run(writer: Writer, guide: Guide, answers: Answers, environment: EnvironmentSet) -> int:
     held = tuple(answers.secrets.values())
-    async with connected(environment, drop_env=answers.dropped_env, held=lambda: held) as (readers, writers):
+    async with connected(environment, drop_env=answers.dropped_env, held=lambda: held, say=say) as (readers, writers):
         session = Session(writer, guide, current_actor("run"), readers=readers, writers=writers)
         work = Run(session, answers, say)
         for (kind, item, key), secret in answers.secrets.items():

@@ -119,12 +119,14 @@ async def connected(
     *,
     drop_env: frozenset[str] = frozenset(),
     held: Callable[[], Sequence[Secret]] = _nothing_held,
+    say: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[tuple[Readers, Writers]]:
     """The adapters of an environment, for as long as the block lasts. Nothing is contacted before it is asked.
 
     `drop_env` names variables that held secrets, `held` tells the secrets themselves: neither reaches a child.
+    `say` is told what the user should know about this machine.
     """
-    from wizard.adapters.cluster import ClusterLooker
+    from wizard.adapters.cluster import MODULES, ClusterLooker
     from wizard.adapters.dns import DnsLooker
     from wizard.adapters.helm import HelmActor, HelmLooker
     from wizard.adapters.helm_commands import HelmConfig
@@ -132,7 +134,12 @@ async def connected(
     from wizard.adapters.sdk_process import SdkProcess
 
     with run_dir() as directory:
-        sdk = SdkProcess(drop_env=drop_env)
+        if not directory.on_memory:
+            say(
+                f"There is no memory file system here: while helm runs, its login file with the token lies in "
+                f"{directory.path}, private to you."
+            )
+        sdk = SdkProcess(MODULES, drop_env=drop_env, scratch=directory.path)
         sdk.warm()
         try:
             looker = actor = None

@@ -213,8 +213,9 @@ class Step:
     """One numbered unit of the guide. `per` names item kinds: () runs once, two kinds run per linked pair.
 
     `uses` are fields of earlier steps whose change makes this step's evidence stale. `owners` maps a mode to who
-    does it (default: you). `needs_observed`: steps that must be observed before this one is attested, unless the
-    user goes on without proof for a typed reason.
+    does it (default: you). `action` makes what `do it for me` does, and imports it only then: reading a guide stays
+    light. `needs_observed`: steps that must be observed before this one is attested, unless the user goes on without
+    proof for a typed reason.
     """
 
     id: str
@@ -230,7 +231,7 @@ class Step:
     routes: tuple[str, ...] = ()
     attest: Attestation | None = None
     checks: tuple[Check, ...] = ()
-    action: Action | None = None
+    action: Callable[[], Action] | None = None
     needs_observed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -43,6 +43,7 @@ from wizard.view import View, item_steps
 if TYPE_CHECKING:
     from state.journal import Journal
 
+
 def report(journal: Journal, guide: Guide, *, as_of: str | None = None, head: str | None = None) -> dict[str, Any]:
     """The report of a journal as plain data, up to the time `as_of` or the event whose line has the hash `head`.
 

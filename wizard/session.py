@@ -37,7 +37,7 @@ from state.events import (
 )
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from state.snapshot import Snapshot, fold
-from wizard.guide import Check, Field, Finding, Guide, ItemStep, Moment, Plan, Step
+from wizard.guide import Action, Check, Field, Finding, Guide, ItemStep, Moment, Plan, Step
 from wizard.identifiers import Parsed, parse
 from wizard.ports import Readers, Writers
 from wizard.secret import Secret
@@ -337,17 +337,14 @@ class Session:
     async def plan(self, item_step: ItemStep) -> Plan:
         """What acting would do; reads only."""
         view = self.view(item_step)
-        if view.step.action is None:
-            raise Problem("nothing-to-do", f"Step {view.step.number} has no `do it for me`.")
-        return await view.step.action.plan(view, self.readers)
+        return await _action(view).plan(view, self.readers)
 
     async def apply(self, item_step: ItemStep, plan: Plan, progress: Callable[[Moment], None]) -> None:
         """Carries out exactly `plan`; refused while the gate is shut. What happens is journalled as it happens."""
         view = self.view(item_step)
-        if view.step.action is None:
-            raise Problem("nothing-to-do", f"Step {view.step.number} has no `do it for me`.")
+        action = _action(view)
         self._require_open_gate(view, self.status().item_steps[item_step])
-        await view.step.action.apply(
+        await action.apply(
             view,
             plan,
             readers=self.readers,
@@ -371,7 +368,7 @@ class Session:
         if view.step.action is None:
             self.commit(ChangeFinished(change=started.change, outcome="unknown", summary="nobody saw how it ended"))
             return
-        await view.step.action.resume(
+        await _action(view).resume(
             view,
             started.change,
             readers=self.readers,
@@ -379,6 +376,12 @@ class Session:
             progress=progress,
             gone=gone,
         )
+
+
+def _action(view: View) -> Action:
+    if view.step.action is None:
+        raise Problem("nothing-to-do", f"Step {view.step.number} has no `do it for me`.")
+    return view.step.action()
 
 
 class _ChangeLog:

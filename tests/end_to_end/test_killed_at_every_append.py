@@ -73,7 +73,9 @@ def _saved_once(machine: Machine, before: bytes, name: str) -> None:
         json.dumps([event["type"], event["data"]], sort_keys=True) for event in events if event["type"] != "found"
     ]
     assert [intent for intent, times in Counter(intents).items() if times > 1] == [], name
-    asked = Counter((event["data"]["item"], event["data"]["field"]) for event in events if event["type"] == "field_set")
+    asked = Counter(
+        (event["data"].get("item"), event["data"]["field"]) for event in events if event["type"] == "field_set"
+    )
     confirmed = Counter(event["data"]["fingerprint"] for event in events if event["type"] == "attested")
     assert set(asked.values()) == set(confirmed.values()) == {1}, (name, asked, confirmed)
     started = {event["data"]["change"] for event in events if event["type"] == "change_started"}

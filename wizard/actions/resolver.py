@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from state.events import BAD, COULD_NOT_LOOK, GOOD, Evidence
 from wizard.evidence import evidence
@@ -17,21 +17,17 @@ from wizard.ports import DnsAnswer, Readers
 from wizard.view import View
 
 
-def resolver_here(hosts: tuple[str, ...], address: str) -> Callable[[View, Readers], Awaitable[Finding]]:
-    """A check: the hosts in the fields `hosts` resolve here to the endpoints' addresses (field `address`) alone."""
-
-    async def check(view: View, readers: Readers) -> Finding:
-        if readers.dns is None:
-            return Finding(COULD_NOT_LOOK, "there is no resolver to ask in this environment", "")
-        names = [host for key in hosts for host in view.values(key)]
-        if not names:
-            return Finding(COULD_NOT_LOOK, "no host names are entered yet", "Enter the host names.")
-        answers = await asyncio.gather(*(readers.dns.resolve(name) for name in names))
-        seen = tuple(_seen(answer) for answer in answers)
-        verdict, text, todo = judge(answers, wanted=frozenset(view.values(address)))
-        return Finding(verdict, text, todo, seen)
-
-    return check
+async def resolver_here(view: View, readers: Readers, *, hosts: tuple[str, ...], address: str) -> Finding:
+    """Whether the hosts in the fields `hosts` resolve here to the endpoints' addresses (field `address`) alone."""
+    if readers.dns is None:
+        return Finding(COULD_NOT_LOOK, "there is no resolver to ask in this environment", "")
+    names = [host for key in hosts for host in view.values(key)]
+    if not names:
+        return Finding(COULD_NOT_LOOK, "no host names are entered yet", "Enter the host names.")
+    answers = await asyncio.gather(*(readers.dns.resolve(name) for name in names))
+    seen = tuple(_seen(answer) for answer in answers)
+    verdict, text, todo = judge(answers, wanted=frozenset(view.values(address)))
+    return Finding(verdict, text, todo, seen)
 
 
 def _seen(answer: DnsAnswer) -> Evidence:

@@ -14,6 +14,7 @@ from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from wizard.adapters import child_process, helm_commands
 from wizard.adapters.helm_commands import HelmConfig
 from wizard.adapters.helm_errors import explain, redact
+from wizard.adapters.helm_files import note_user
 from wizard.ports import HelmVersion, ProcessIdentity, Progress, Release, Upgrade
 from wizard.secret import Secret
 
@@ -227,6 +228,14 @@ async def _helm(
 ) -> bytes:
     """Run one helm command and return its stdout, or raise the Problem its stderr tells of."""
     hidden = (*secrets, *helm_commands.spellings(config, facts.get("user", "")))
+    began: Callable[[ProcessIdentity], None] | None = None
+    if started is not None:
+        tell = started
+
+        def began(process: ProcessIdentity) -> None:
+            note_user(config.run_dir, process)
+            tell(process)
+
     shown: Progress | None = None
     if progress is not None:
         receive = progress
@@ -246,7 +255,7 @@ async def _helm(
             env=environment,
             stdin=stdin,
             scratch=config.run_dir,
-            started=started,
+            started=began,
             progress=shown,
             show_stdout=show_stdout,
             timeout=deadline,

@@ -23,6 +23,7 @@ from wizard.ports import ProcessIdentity
 
 _PREFIX = "privatelink-wizard-run-"
 _OWNER = "owner.json"
+_USER = "user-"
 _MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
 _OWNERLESS_AFTER = 600.0  # seconds; a directory this old without an owner was left between mkdir and write
 
@@ -39,7 +40,8 @@ class RunDir:
 def run_dir(environ: Mapping[str, str] = os.environ) -> Iterator[RunDir]:
     """Make the private directory of this run; it is gone when the block is left, by whatever way.
 
-    Leftovers of dead owners are swept first. Raises OSError when no directory can be made at all.
+    Leftovers of dead owners are swept first, and again at the end: a helm that outlived its owner may have ended
+    meanwhile. Raises OSError when no directory can be made at all.
     """
     sweep(environ)
     made = _make(environ)
@@ -47,6 +49,7 @@ def run_dir(environ: Mapping[str, str] = os.environ) -> Iterator[RunDir]:
         yield made
     finally:
         shutil.rmtree(made.path, ignore_errors=True)
+        sweep(environ)
 
 
 def sweep(environ: Mapping[str, str] = os.environ) -> int:
@@ -76,8 +79,7 @@ def _make(environ: Mapping[str, str]) -> RunDir:
             refused = error
             continue
         owner = identity_of(os.getpid()) or ProcessIdentity(os.getpid(), "", "")
-        document = {"pid": owner.pid, "start_time": owner.start_time, "boot_id": owner.boot_id}
-        (path / _OWNER).write_text(json.dumps(document), encoding="utf-8")
+        _write_identity(path / _OWNER, owner)
         return RunDir(path, _is_memory(path))
     raise refused or OSError("no directory for temporary files")
 
@@ -107,21 +109,35 @@ def _is_memory(path: Path) -> bool:
     return kind in _MEMORY_FILE_SYSTEMS
 
 
+def note_user(directory: Path, user: ProcessIdentity) -> None:
+    """Says that `user` (a helm) reads from the directory: it is not swept while that lives, though its owner died."""
+    _write_identity(directory / f"{_USER}{user.pid}.json", user)
+
+
+def _write_identity(path: Path, identity: ProcessIdentity) -> None:
+    document = {"pid": identity.pid, "start_time": identity.start_time, "boot_id": identity.boot_id}
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
 def _left_behind(path: Path) -> bool:
+    """Whether everybody who had to do with the directory is known to be gone."""
     try:
         facts = path.lstat()
         if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
             return False
-        handle = os.open(path / _OWNER, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
+        identities = [_read_identity(known) for known in (path / _OWNER, *path.glob(f"{_USER}*.json"))]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        # Between mkdir and write, or not ours after all: only age tells.
         return path.is_dir() and time.time() - facts.st_mtime > _OWNERLESS_AFTER
     except OSError:
         return False
+    return all(alive(identity) is False for identity in identities)
+
+
+def _read_identity(path: Path) -> ProcessIdentity:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        owner = json.loads(os.read(handle, 4096))
-        identity = ProcessIdentity(int(owner["pid"]), str(owner["start_time"]), str(owner["boot_id"]))
-    except (ValueError, KeyError, TypeError):
-        return time.time() - facts.st_mtime > _OWNERLESS_AFTER
+        known = json.loads(os.read(handle, 4096))
     finally:
         os.close(handle)
-    return alive(identity) is False
+    return ProcessIdentity(int(known["pid"]), str(known["start_time"]), str(known["boot_id"]))

@@ -3,8 +3,8 @@
 Importing an SDK takes a second and more, and a call may be stuck in a socket, a credential plugin or a lookup. In a
 process of its own neither freezes the screen, and a stuck call is ended by ending the child.
 
-A `ProcessPoolExecutor` of one was tried and is not enough: its worker (and its resource tracker) inherit the whole
-environment with the secrets in it, a stuck call cannot be ended, and both stay behind when the parent is killed.
+A `ProcessPoolExecutor` of one would not do: its worker (and its resource tracker) inherit the whole environment with
+the secrets in it, a stuck call cannot be ended, and nothing ends them when the parent is killed.
 """
 
 from __future__ import annotations

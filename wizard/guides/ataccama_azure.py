@@ -6,21 +6,26 @@ Follows Ataccama's document of that name, eight steps, in our own words. A field
 
 from __future__ import annotations
 
-from wizard.actions.helm_release import HelmRelease, check_release, check_workloads
-from wizard.actions.resolver import resolver_here
+from typing import TYPE_CHECKING
+
 from wizard.guide import (
     ALREADY_DONE,
     DO_IT_FOR_ME,
     HAND_OFF,
+    Action,
     Attestation,
     Check,
     Field,
+    Finding,
     Guide,
     ItemKind,
     Reference,
     Step,
 )
 from wizard.view import View
+
+if TYPE_CHECKING:
+    from wizard.ports import Readers
 
 SUBSCRIPTION = "subscription"
 ENDPOINT = "endpoint"
@@ -79,6 +84,34 @@ def _chart_at_registry(chart: str, view: View) -> str | None:
 def _vnet_of_subnet(view: View) -> str | None:
     setting = view.setting("subnet")
     return setting.value.partition("/subnets/")[0] if setting and setting.value else None
+
+
+# ---------------------------------------------------------------- what looks and acts
+# Imported when somebody looks or acts: `list` reads a guide too, and has a start-up budget (DESIGN.md section 8).
+
+
+async def _resolver_here(view: View, readers: Readers) -> Finding:
+    from wizard.actions.resolver import resolver_here
+
+    return await resolver_here(view, readers, hosts=("dpm_host", "minio_host"), address="private_ip")
+
+
+async def _release(view: View, readers: Readers) -> Finding:
+    from wizard.actions.helm_release import check_release
+
+    return await check_release(view, readers)
+
+
+async def _workloads(view: View, readers: Readers) -> Finding:
+    from wizard.actions.helm_release import check_workloads
+
+    return await check_workloads(view, readers)
+
+
+def _helm_release() -> Action:
+    from wizard.actions.helm_release import HelmRelease
+
+    return HelmRelease(hosts=("dpm_host", "minio_host"), token="token")  # noqa: S106 - the name of a field
 
 
 # ---------------------------------------------------------------- the steps
@@ -300,7 +333,7 @@ DNS = Step(
             "resolver-here",
             "Resolver of this machine",
             "Run it on a machine inside the VNet to see what the cluster sees.",
-            resolver_here(("dpm_host", "minio_host"), "private_ip"),
+            _resolver_here,
             proves=False,
         ),
     ),
@@ -386,20 +419,20 @@ UPDATE = Step(
     after=("redeploy",),
     routes=(DO_IT_FOR_ME,),
     warnings=(UPGRADE_LAG,),
-    action=HelmRelease(hosts=("dpm_host", "minio_host"), token="token"),  # noqa: S106 - the name of a field
+    action=_helm_release,
     checks=(
         Check(
             "release",
             "Release",
             "Check the kubeconfig and context with `privatelink-wizard doctor`.",
-            check_release,
+            _release,
             deadline=30.0,
         ),
         Check(
             "workloads",
             "Workloads",
             "Check the kubeconfig and context with `privatelink-wizard doctor`.",
-            check_workloads,
+            _workloads,
             deadline=30.0,
         ),
     ),

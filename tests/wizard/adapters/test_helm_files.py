@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.adapters.helm_files import run_dir, sweep
+from wizard.adapters.helm_files import note_user, run_dir, sweep
 from wizard.adapters.process_identity import identity_of
 
 KILLED_OWNER = """
@@ -77,6 +77,20 @@ def test_a_living_owners_directory_stays(environ, tmp_path):
     left = leftover(tmp_path, {"pid": mine.pid, "start_time": mine.start_time, "boot_id": mine.boot_id})
     assert sweep(environ) == 0
     assert left.exists()
+
+
+def test_a_dead_owners_directory_stays_while_its_helm_lives(environ, tmp_path):
+    gone = {"pid": 1, "start_time": "never", "boot_id": identity_of(os.getpid()).boot_id}
+    path = leftover(tmp_path, gone)
+    helm = subprocess.Popen(["sleep", "60"])
+    try:
+        note_user(path, identity_of(helm.pid))
+        assert sweep(environ) == 0
+    finally:
+        helm.kill()
+        helm.wait()
+    assert sweep(environ) == 1
+    assert not path.exists()
 
 
 def test_a_dead_owners_directory_goes_but_what_a_link_points_to_stays(environ, tmp_path):
