@@ -13,12 +13,16 @@ from state.events import EnvironmentSet
 from state.problem import EXIT_BAD, Problem
 from wizard.guide import SELF_SERVICE, Field, Guide, Step
 from wizard.guides import DEFAULT
+from wizard.portal_commands import parse_portal_commands
 from wizard.secret import Secret
 from wizard.text import one_line
 
 FORMAT = "privatelink-wizard.answers/1"
 
 KEYS = ("format", "guide", "mode", "environment", "items", "links", "fields", "attest", "probe")
+
+# In place of an item's fields: the portal's helm commands, pasted whole, as text or {file: PATH}.
+COMMANDS = "commands"
 
 # Answers of a step that are not fields: words to the program itself.
 UNPROVEN_REASON = "unproven_reason"
@@ -139,11 +143,53 @@ class _Reader:
                 items[kind][name] = {}
                 for key, content in self.mapping(values or {}, f"items.{kind}.{name}").items():
                     where = f"items.{kind}.{name}.{key}"
+                    if key == COMMANDS:
+                        continue
                     if isinstance(content, dict):
                         secrets[kind, name, key] = self.secret(content, where)
                     else:
                         items[kind][name][key] = self.text(content, where)
+                if COMMANDS in (values or {}):
+                    given = items[kind][name]
+                    token = self.commands(
+                        values[COMMANDS], f"items.{kind}.{name}", given, (kind, name) in held(secrets)
+                    )
+                    if token is not None:
+                        secrets[kind, name, TOKEN] = token
         return items, secrets
+
+    def commands(self, source: Any, where: str, given: dict[str, str], has_token: bool) -> Secret | None:
+        """Takes the portal's commands apart into `given`; what stands there by its own name wins.
+
+        Returns the token when it came in a file of its own. In the answers file itself it is refused.
+        """
+        place = f"{where}.{COMMANDS}"
+        in_file = isinstance(source, dict)
+        text = self.secret(source, place).reveal() if in_file else self.text(source, place)
+        pasted = parse_portal_commands(text)
+        if not pasted.looks_like_commands:
+            raise _wrong(self._path, f"{one_line(place)} holds no helm command: paste the portal's two commands")
+        if pasted.token is not None and not in_file:
+            raise _wrong(
+                self._path,
+                f"{one_line(place)} holds the token itself: put the commands into a file of their own and write "
+                "{file: PATH}, or leave the token out and give it as token: {env: NAME}",
+            )
+        if pasted.unknown:
+            raise _wrong(
+                self._path,
+                f"{one_line(place)} asks for {', '.join(pasted.unknown)}, which is not taken over: "
+                "put it into the values file, or leave it out",
+            )
+        filled = {*given, *((TOKEN,) if has_token else ())}
+        solved = {message for name, message in pasted.gaps if name in filled}
+        if left := [problem for problem in pasted.problems if problem not in solved]:
+            raise _wrong(self._path, f"{one_line(place)}: {left[0]}")
+        for name in TAKEN_FROM_COMMANDS:
+            value = getattr(pasted, name)
+            if value is not None:
+                given.setdefault(name, value)
+        return None if has_token else pasted.token
 
     def secret(self, source: dict[str, Any], where: str) -> Secret:
         if set(source) == {"env"}:
@@ -168,6 +214,22 @@ class _Reader:
 
 
 SECRET_LIMIT = 100_000
+TOKEN = "token"  # noqa: S105 - the name of a field
+TAKEN_FROM_COMMANDS = (
+    "registry",
+    "username",
+    "release",
+    "chart",
+    "version",
+    "namespace",
+    "values_file",
+    "timeout",
+)
+
+
+def held(secrets: Mapping[tuple[str, str, str], Secret]) -> set[tuple[str, str]]:
+    """The items, as (kind, name), whose token is given by itself."""
+    return {(kind, name) for kind, name, key in secrets if key == TOKEN}
 
 
 def beside(answers: Path, path: str) -> Path:

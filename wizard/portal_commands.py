@@ -28,6 +28,7 @@ class PortalCommands:
     """What the pasted commands say. Values are cleaned, and normalised where their kind allows; None: not there.
 
     `unknown` are flags and commands that are not taken over, `problems` what the user must see to, each one line.
+    `gaps` names those problems that are over once the value, by its name here, is entered in its own field.
     """
 
     registry: str | None = None
@@ -41,6 +42,7 @@ class PortalCommands:
     timeout: str | None = None
     unknown: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    gaps: tuple[tuple[str, str], ...] = ()
     looks_like_commands: bool = False
 
 
@@ -175,6 +177,7 @@ class _Reader:
     found: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    gaps: dict[str, str] = field(default_factory=dict)
     logged_in: bool = False
 
     def statement(self, text: str) -> None:
@@ -249,24 +252,32 @@ class _Reader:
             )
         raw = self.found.get("token", "")
 
-        def safe(lines: list[str]) -> tuple[str, ...]:
-            hidden = [line.replace(raw, MASK) if len(raw) > 3 else line for line in lines]
-            return tuple(dict.fromkeys(one_line(line, limit=160) for line in hidden))
+        def safe(line: str) -> str:
+            return one_line(line.replace(raw, MASK) if len(raw) > 3 else line, limit=160)
 
         return PortalCommands(
-            **values, token=token, unknown=safe(self.unknown), problems=safe(self.problems), looks_like_commands=True
+            **values,
+            token=token,
+            unknown=tuple(dict.fromkeys(map(safe, self.unknown))),
+            problems=tuple(dict.fromkeys(map(safe, self.problems))),
+            gaps=tuple((name, safe(message)) for name, message in self.gaps.items()),
+            looks_like_commands=True,
         )
 
     def _token(self) -> Secret | None:
         token = self.found.get("token", "")
         message = placeholder(token)
         if message:
-            self.problems.append(f"token: {message}")
+            self._gap("token", f"token: {message}")
         elif token and not _VARIABLE.fullmatch(token):
             return Secret(token)
         elif self.logged_in:
-            self.problems.append("the token is not in the command: copy it in the portal and enter it in its own field")
+            self._gap("token", "the token is not in the command: copy it in the portal and enter it in its own field")
         return None
+
+    def _gap(self, name: str, message: str) -> None:
+        self.problems.append(message)
+        self.gaps[name] = message
 
     def _value(self, name: str) -> str | None:
         """A value as its field would take it; what is not yet right is left for the field to explain."""
@@ -278,10 +289,10 @@ class _Reader:
         if parsed.ok:
             return parsed.normalized
         if _VARIABLE.fullmatch(raw):
-            self.problems.append(f"{words}: {raw} is a variable of your shell. Enter its value")
+            self._gap(name, f"{words}: {raw} is a variable of your shell. Enter its value")
             return None
         if placeholder(raw) or looks_like_token(raw):
-            self.problems.append(f"{words}: {parsed.message}")
+            self._gap(name, f"{words}: {parsed.message}")
             return None
         return one_line(raw)
 
