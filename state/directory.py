@@ -16,7 +16,8 @@ def default_state_dir() -> Path:
     """The state directory when the command line names none: PRIVATELINK_STATE_DIR, else the user's state directory."""
     named = os.environ.get(VARIABLE)
     if named:
-        return Path(named).expanduser().absolute()
+        # Not Path.expanduser, which raises RuntimeError for a `~name` that nobody has.
+        return Path(os.path.expanduser(named)).absolute()  # noqa: PTH111
     from platformdirs import user_state_path
 
     return user_state_path("privatelink-wizard", appauthor=False)

@@ -224,7 +224,8 @@ class ChangeStarted(Data, frozen=True, kw_only=True):
     """About to act: written before the first side effect, so that a crash leaves a trace.
 
     `digest` is the SHA-256 of the exact commands (secrets replaced) and input bytes' digests; `undo` says, in
-    words and commands, how to take the change back.
+    words and commands, how to take the change back. `facts` tell the change's own traces from somebody else's
+    after a crash, such as the revision it makes.
     """
 
     TYPE: ClassVar[str] = "change_started"
@@ -236,6 +237,7 @@ class ChangeStarted(Data, frozen=True, kw_only=True):
     digest: str = ""
     fingerprint: str = ""
     undo: str = ""
+    facts: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class ProcessStarted(Data, frozen=True, kw_only=True):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Generator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 
@@ -41,3 +46,28 @@ def helm(request: pytest.FixtureRequest) -> Path:
 def kubectl() -> Path:
     """kubectl."""
     return _tool(KUBECTL)
+
+
+# ---------------------------------------------------------------- no test is skipped unseen
+
+NO_SKIPS = "PRIVATELINK_NO_SKIPS"
+"""Set to 1 where everything must have run (.ci/run): a skip, of a test or of a whole file, then fails the run."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _no_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _no_skip((yield))
+
+
+def _no_skip(report: Report) -> Report:
+    """The report, failed with the skip's own reason where no skip is allowed. An expected failure is no skip."""
+    if os.environ.get(NO_SKIPS) == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\n{NO_SKIPS}=1 allows no skip: get what is missing."
+    return report

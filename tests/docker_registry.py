@@ -58,16 +58,19 @@ class DockerRegistry:
 
 
 @contextlib.contextmanager
-def docker_registry(directory: Path) -> Iterator[DockerRegistry]:
-    """Serve a registry for the length of the block; skips the test where it is not installed."""
+def docker_registry(directory: Path, token: str = TOKEN, port: int = 0) -> Iterator[DockerRegistry]:
+    """Serve a registry for the length of the block; skips the test where it is not installed.
+
+    With the same directory and port it is the same registry again; port 0 takes a free one.
+    """
     server, htpasswd = shutil.which("docker-registry"), shutil.which("htpasswd")
     if server is None or htpasswd is None:
         pytest.skip("the real registry is not there; get it with: apt-get install docker-registry apache2-utils")
     work = WorkDir(directory)
     ca.ensure(work)
-    users = subprocess.run([htpasswd, "-inB", USER], input=TOKEN, text=True, capture_output=True, check=True).stdout
+    users = subprocess.run([htpasswd, "-inB", USER], input=token, text=True, capture_output=True, check=True).stdout
     (directory / "htpasswd").write_text(users.strip() + "\n")
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server(("127.0.0.1", port)) as free:
         port = free.getsockname()[1]
     settings = directory / "registry.yml"
     settings.write_text(
@@ -84,7 +87,7 @@ auth: {{htpasswd: {{realm: test, path: {directory}/htpasswd}}}}
         process = subprocess.Popen([server, "serve", str(settings)], stdout=output, stderr=output)
     try:
         _wait_until_up(port, work.ca, process, log)
-        yield DockerRegistry(f"127.0.0.1:{port}", work.ca)
+        yield DockerRegistry(f"127.0.0.1:{port}", work.ca, token=token)
     finally:
         process.kill()
         process.wait()

@@ -11,8 +11,11 @@ from typing import Any
 
 from state.events import EnvironmentSet
 from state.problem import EXIT_BAD, Problem
-from wizard.guide import SELF_SERVICE, Field, Guide, Step
+from state.secrets import SHORT
+from wizard.files import expanded, is_text, read_file
+from wizard.guide import PROBES, Field, Guide, Step
 from wizard.guides import DEFAULT
+from wizard.identifiers import parse
 from wizard.portal_commands import parse_portal_commands
 from wizard.secret import Secret
 from wizard.text import one_line
@@ -28,14 +31,16 @@ COMMANDS = "commands"
 UNPROVEN_REASON = "unproven_reason"
 PENDING_RELEASE = "pending_release"
 INTERRUPTED = "interrupted"
-STEP_WORDS = (UNPROVEN_REASON, PENDING_RELEASE, INTERRUPTED)
 
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """An answers file as it was read. Field values are text; `secrets` are already in memory."""
+    """An answers file as it was read. Field values are text; `secrets` are already in memory.
+
+    What the file leaves out (`mode`, `probe`) is empty and changes nothing.
+    """
 
     path: Path
     sha256: str
@@ -49,9 +54,10 @@ class Answers:
     probe: str
     secrets: Mapping[tuple[str, str, str], Secret] = field(repr=False)
     dropped_env: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
     def word(self, step: Step, key: str) -> str:
-        """A step's word to the program (STEP_WORDS), by the step's id or number; empty when not given."""
+        """What stands for a step under `key`, by the step's id or number; empty when nothing does."""
         for name in (step.id, str(step.number)):
             if key in self.fields.get(name, {}):
                 return self.fields[name][key]
@@ -64,10 +70,10 @@ class Answers:
 
 def read_answers(path: Path) -> Answers:
     """Reads an answers file. Raises Problem naming the place that is wrong; never shows a secret."""
-    from wizard.safe_yaml import load_text
+    from wizard.safe_yaml import MAX_BYTES, load_text
 
     try:
-        content = path.read_bytes()
+        content = read_file(path, MAX_BYTES)
     except OSError as error:
         raise Problem(
             "answers-unreadable",
@@ -77,15 +83,18 @@ def read_answers(path: Path) -> Answers:
     document = load_text(content, f"answers file {one_line(str(path))}")
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise _wrong(path, f"it must begin with `format: {FORMAT}`")
-    if unknown := [key for key in document if key not in KEYS]:
-        raise _wrong(path, f"it has no place for {one_line(str(unknown[0]))}; its parts are {', '.join(KEYS)}")
     reader = _Reader(path)
     items, secrets = reader.items(document.get("items") or {})
+    forms = _spellings(items, secrets)
+    _require_no_secret_in_clear(path, document, forms)
+    reader.drop_variables_with(forms)
+    if unknown := [key for key in document if key not in KEYS]:
+        raise _wrong(path, f"it has no place for {one_line(str(unknown[0]))}; its parts are {', '.join(KEYS)}")
     return Answers(
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
         guide=reader.text(document.get("guide", DEFAULT), "guide"),
-        mode=reader.text(document.get("mode", SELF_SERVICE), "mode"),
+        mode=reader.text(document.get("mode", ""), "mode"),
         environment=reader.texts(document.get("environment") or {}, "environment"),
         items=items,
         links=reader.links(document.get("links") or []),
@@ -94,9 +103,10 @@ def read_answers(path: Path) -> Answers:
             for step, values in reader.mapping(document.get("fields") or {}, "fields").items()
         },
         attest=tuple(reader.text(step, "attest") for step in reader.sequence(document.get("attest") or [], "attest")),
-        probe=reader.text(document.get("probe", "none"), "probe") or "none",
+        probe=reader.text(document.get("probe", ""), "probe"),
         secrets=secrets,
         dropped_env=frozenset(reader.dropped),
+        notes=tuple(reader.notes),
     )
 
 
@@ -106,6 +116,11 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.dropped: set[str] = set()
+        self.notes: list[str] = []
+
+    def drop_variables_with(self, forms: frozenset[str]) -> None:
+        """Marks every variable that holds a secret: exported for another program, it would reach our children too."""
+        self.dropped |= {name for name, value in os.environ.items() if any(form in value for form in forms)}
 
     def mapping(self, value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -197,23 +212,55 @@ class _Reader:
             value = os.environ.get(name)
             if not value:
                 raise _wrong(self._path, f"{one_line(where)}: the environment variable {one_line(name)} is not set")
+            if not is_text(value):
+                raise _wrong(self._path, f"{one_line(where)}: the environment variable {one_line(name)} is not text")
             self.dropped.add(name)
             return Secret(value.strip())
         if set(source) == {"file"}:
             path = beside(self._path, self.text(source["file"], where))
             try:
-                with path.open("r", encoding="utf-8") as file:
-                    value = file.read(SECRET_LIMIT)
+                value = read_file(path, SECRET_LIMIT)[:SECRET_LIMIT].decode()
             except (OSError, UnicodeDecodeError) as error:
                 reason = error.strerror if isinstance(error, OSError) else "it is not text"
                 raise _wrong(self._path, f"{one_line(where)}: {one_line(str(path))} can't be read: {reason}") from None
             if not value.strip():
                 raise _wrong(self._path, f"{one_line(where)}: {one_line(str(path))} is empty")
+            if path.stat().st_mode & 0o077:
+                self.notes.append(f"others may read the secret in {path}: chmod 600 it")
             return Secret(value.strip())
         raise _wrong(self._path, f"{one_line(where)} must be text, {{env: NAME}} or {{file: PATH}}")
 
 
 SECRET_LIMIT = 100_000
+
+
+def _spellings(
+    items: Mapping[str, Mapping[str, Mapping[str, str]]], secrets: Mapping[tuple[str, str, str], Secret]
+) -> frozenset[str]:
+    """Every form of the secrets that is long enough not to be found everywhere."""
+    return frozenset(
+        form
+        for (kind, name, _), secret in secrets.items()
+        for form in secret.spellings(items[kind][name].get("username", ""))
+        if len(form) >= SHORT
+    )
+
+
+def _require_no_secret_in_clear(path: Path, value: Any, forms: frozenset[str], where: str = "") -> None:
+    """Refuses a secret that was pasted somewhere else as well, before any message can repeat it."""
+    if isinstance(value, dict):
+        for key, content in value.items():
+            _require_no_secret_in_clear(path, key, forms, f"a name in {where or 'it'}")
+            _require_no_secret_in_clear(path, content, forms, f"{where}.{key}" if where else key)
+    elif isinstance(value, list):
+        for content in value:
+            _require_no_secret_in_clear(path, content, forms, where)
+    elif any(form in value for form in forms):
+        raise _wrong(
+            path, f"{one_line(where)} holds the secret that is read from a file or variable; take it out there"
+        )
+
+
 TOKEN = "token"  # noqa: S105 - the name of a field
 TAKEN_FROM_COMMANDS = (
     "registry",
@@ -234,7 +281,7 @@ def held(secrets: Mapping[tuple[str, str, str], Secret]) -> set[tuple[str, str]]
 
 def beside(answers: Path, path: str) -> Path:
     """A path named in an answers file: `~` is the home, a relative one starts at the file's own directory."""
-    return (answers.absolute().parent / Path(path).expanduser()).absolute()
+    return (answers.absolute().parent / expanded(path)).absolute()
 
 
 def _wrong(path: Path, reason: str) -> Problem:
@@ -264,11 +311,27 @@ def environment_of(answers: Answers) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
+def _is_word(step: Step, key: str) -> bool:
+    """Whether a step takes this word to the program."""
+    return (key == UNPROVEN_REASON and bool(step.needs_observed)) or (
+        key in (PENDING_RELEASE, INTERRUPTED) and step.action is not None
+    )
+
+
 def examine(answers: Answers, guide: Guide) -> None:
     """Checks an answers file against its guide before anything is written: names, kinds, and no secret in clear.
 
     Raises Problem with the first mistake.
     """
+    _examine_items(answers, guide)
+    _examine_steps(answers, guide)
+    if answers.mode and answers.mode not in guide.modes:
+        raise _wrong(answers.path, f"there is no mode {one_line(answers.mode)}; modes are {', '.join(guide.modes)}")
+    if answers.probe and answers.probe not in PROBES:
+        raise _wrong(answers.path, f"there is no probe {one_line(answers.probe)}; probes are {', '.join(PROBES)}")
+
+
+def _examine_items(answers: Answers, guide: Guide) -> None:
     fields = guide.fields()
     for kind_name, named in answers.items.items():
         kind = guide.kind(kind_name)
@@ -278,33 +341,37 @@ def examine(answers: Answers, guide: Guide) -> None:
         references = {reference.key for reference in kind.references}
         allowed = references | {field.key for field in fields.values() if field.owner == kind_name}
         for name, values in named.items():
-            given = {*values, *(key for owner, item, key in answers.secrets if (owner, item) == (kind_name, name))}
-            for key in sorted(given - allowed):
+            where = f"items.{kind_name}.{one_line(name)}"
+            parsed = parse("item-name", name)
+            if not parsed.ok:
+                raise _wrong(answers.path, f"{where}: {parsed.message}")
+            secret = {key for owner, item, key in answers.secrets if (owner, item) == (kind_name, name)}
+            for key in sorted({*values, *secret} - allowed):
                 raise _wrong(
                     answers.path,
-                    f"items.{one_line(kind_name)}.{one_line(name)} has no field {one_line(key)}; "
-                    f"it may have {', '.join(sorted(allowed))}",
+                    f"{where} has no field {one_line(key)}; it may have {', '.join(sorted(allowed))}",
                 )
-            for key in values:
-                if key in fields and fields[key].secret:
-                    raise _wrong(
-                        answers.path,
-                        f"items.{kind_name}.{one_line(name)}.{key} is a secret: write {{env: NAME}} or {{file: PATH}}",
-                    )
+            for key in sorted({key for key in values if key in fields and fields[key].secret}):
+                raise _wrong(answers.path, f"{where}.{key} is a secret: write {{env: NAME}} or {{file: PATH}}")
+            for key in sorted(key for key in secret if key not in fields or not fields[key].secret):
+                raise _wrong(answers.path, f"{where}.{key} is not a secret: write it as plain text")
+
+
+def _examine_steps(answers: Answers, guide: Guide) -> None:
     for name, values in answers.fields.items():
         step = guide.step(name)
         if step is None:
             raise _wrong(answers.path, f"fields has no step {one_line(name)}")
         own = {field.key for field in step.fields if field.owner is None}
         for key in values:
-            if key not in own and key not in STEP_WORDS:
+            if key not in own and not _is_word(step, key):
                 raise _wrong(answers.path, f"fields.{name} has no field {one_line(key)}")
     for name in answers.attest:
-        if guide.step(name) is None:
+        step = guide.step(name)
+        if step is None:
             raise _wrong(answers.path, f"attest names step {one_line(name)}, which the guide does not have")
-    for key in (key for _, _, key in answers.secrets):
-        if not fields[key].secret:
-            raise _wrong(answers.path, f"{one_line(key)} is not a secret: write it as plain text")
+        if step.attest is None:
+            raise _wrong(answers.path, f"attest names step {step.number}, which is looked at and not confirmed")
 
 
 def missing_fields(fields: Mapping[str, Field], given: set[str], owner: str | None) -> tuple[Field, ...]:

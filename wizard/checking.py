@@ -17,11 +17,11 @@ from wizard.guide import Guide, Step
 from wizard.output import glyph
 from wizard.session import look
 from wizard.status import FAILED, SetupStatus, derive
+from wizard.text import clean
 from wizard.view import View, item_steps
 
 if TYPE_CHECKING:
     from wizard.ports import Readers
-    from wizard.session import Session
 
 # How many items' steps are looked at side by side.
 AT_ONCE = 8
@@ -37,12 +37,6 @@ async def look_at_all(guide: Guide, snapshot: Snapshot, steps: tuple[Step, ...],
 
     views = [View(guide, snapshot, step, place.items) for step in steps for place in item_steps(guide, snapshot, step)]
     return tuple(found for several in await asyncio.gather(*map(one, views)) for found in several)
-
-
-def record(session: Session, found: tuple[Found, ...]) -> None:
-    """Journals what was found, where it is news."""
-    for finding in found:
-        session.record(finding)
 
 
 def with_findings(snapshot: Snapshot, found: tuple[Found, ...], actor: Actor) -> Snapshot:
@@ -128,7 +122,8 @@ def as_text(body: Mapping[str, Any]) -> str:
     for step in body["steps"]:
         for item in step["items"] or [{"items": [], "status": step["status"], "reasons": (), "findings": ()}]:
             lines += _lines(step, item)
-    return "\n".join(lines)
+    # A line break inside a text must not make a line of its own: it could look like one of ours.
+    return "\n".join(clean(line) for line in lines)
 
 
 def _lines(step: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[str]:

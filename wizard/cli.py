@@ -7,7 +7,6 @@ neither Textual nor an SDK (tests/contracts).
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -152,12 +151,12 @@ def review(
     out: str | None,
 ) -> int:
     """Read a setup, or a copied state file, without being able to change anything."""
-    from wizard import commands
+    from wizard import reviewing
 
     if output is None and not (expect or verify or out):
         _open_screens()
     places = _places(context)
-    return commands.review(places, target, as_of=as_of, expect=expect, verify=verify, output=output or "text", out=out)
+    return reviewing.review(places, target, as_of=as_of, expect=expect, verify=verify, output=output or "text", out=out)
 
 
 # ---------------------------------------------------------------- doing
@@ -193,8 +192,9 @@ def resume(context: click.Context, name: str) -> int:
 def run(context: click.Context, name: str, answers: str) -> int:
     """Take the steps of NAME unattended; creates it, or resumes it where it was left."""
     from wizard import commands
+    from wizard.files import expanded
 
-    return commands.run(_places(context), name, Path(answers).expanduser())
+    return commands.run(_places(context), name, expanded(answers))
 
 
 @app.command()
@@ -233,8 +233,9 @@ def main(arguments: list[str] | None = None) -> int:
     if sys.platform == "win32":
         sys.stderr.write("privatelink-wizard runs on Linux, macOS and WSL. On Windows, run it inside WSL.\n")
         return EXIT_USAGE
+    options: dict[str, Any] = {}
     try:
-        result = app.main(args=arguments, prog_name="privatelink-wizard", standalone_mode=False)
+        result = app.main(args=arguments, prog_name="privatelink-wizard", standalone_mode=False, obj=options)
     except Problem as problem:
         from wizard.output import say_problem
 
@@ -246,22 +247,25 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         sys.stderr.write("Interrupted. What was saved is saved; run the same command again to go on.\n")
         return EXIT_INTERRUPTED
-    except RecursionError as error:
-        return _unknown(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a log file instead of a traceback
-        return _unknown(error)
+        return _unknown(error, options.get("state_dir"))
     return result if isinstance(result, int) else EXIT_OK
 
 
-def _unknown(error: BaseException) -> int:
+def _unknown(error: Exception, state_dir: str | None) -> int:
     """An error nobody foresaw: its frames go to a private log, its name and the log's path to the user."""
     from state.secrets import SecretGuard
-    from state.store import default_state_dir, log_unknown_error
+    from state.store import log_unknown_error
     from wizard.output import say_problem
+    from wizard.places import places
+    from wizard.secret import known_spellings
+
+    guard = SecretGuard()
+    guard.hold(*known_spellings())
 
     where: str | None = None
     try:
-        where = str(log_unknown_error(default_state_dir(), error, SecretGuard()))
+        where = str(log_unknown_error(places(state_dir).real.state_dir, error, guard))
     except (OSError, Problem):
         where = None
     say_problem(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Mapping
@@ -12,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from state.actor import current_actor
-from state.events import EnvironmentSet
-from state.problem import EXIT_BAD, EXIT_INTERRUPTED, EXIT_OK, Problem
+from state.events import EnvironmentSet, Found
+from state.problem import EXIT_INTERRUPTED, Problem
+from state.secrets import SecretGuard
 from state.snapshot import Snapshot, fold
 from wizard import checking
 from wizard.answers import Answers, environment_of, examine, read_answers
 from wizard.environment import connected, resolve_environment
 from wizard.guide import Guide, Step
 from wizard.guides import guide as find_guide
-from wizard.output import columns, data, data_json, glyph, say, say_problem
+from wizard.output import columns, data, data_json, data_line, glyph, say, say_line, say_problem
 from wizard.ports import Readers
 from wizard.session import Session, environment_is_ours
 from wizard.status import derive
@@ -42,6 +42,7 @@ def run(places: Places, name: str, answers_file: Path) -> int:
     guide = find_guide(answers.guide)
     examine(answers, guide)
     environment = resolve_environment(environment_of(answers))
+    _require_harmless_name(name, answers)
     for variable in answers.dropped_env:
         # Children inherit what is left; the value lives on in the session's memory alone.
         os.environ.pop(variable, None)
@@ -55,10 +56,20 @@ def run(places: Places, name: str, answers_file: Path) -> int:
             todo="Use another name, or the answers of that guide.",
         )
     require_answers(answers, guide, before)
+    for note in answers.notes:
+        say_line(f"! {note}")
     writer = store.open(name) if existing else store.create(name, _guide_ref(guide), current_actor("run"))
     with writer:
-        say(f"{'Going on with' if existing else 'New setup'} {name} in {writer.path}")
+        say_line(f"{'Going on with' if existing else 'New setup'} {name} in {writer.path}")
         return _until_signal(_run(writer, guide, answers, environment))
+
+
+def _require_harmless_name(name: str, answers: Answers) -> None:
+    """Refuses a secret as the setup's name: that becomes a file's name and stands in the journal's first line."""
+    guard = SecretGuard()
+    for secret in answers.secrets.values():
+        guard.hold(*secret.spellings())
+    guard.check(name, "the setup's name")
 
 
 def _guide_ref(guide: Guide) -> Any:
@@ -71,14 +82,14 @@ async def _run(writer: Writer, guide: Guide, answers: Answers, environment: Envi
     held = tuple(answers.secrets.values())
     async with connected(environment, drop_env=answers.dropped_env, held=lambda: held, say=say) as (readers, writers):
         session = Session(writer, guide, current_actor("run"), readers=readers, writers=writers)
-        work = Run(session, answers, say)
-        for (kind, item, key), secret in answers.secrets.items():
-            session.hold_secret(f"{kind}/{item}", key, secret)
+        work = Run(session, answers, say_line)
         session.set_environment(environment)
+        await work.finish_interrupted()
         work.commit_answers()
         result = await work.take_steps()
     for item_step, problem in result.problems:
-        say(f"\n{item_step}")
+        say()
+        say_line(str(item_step))
         say_problem(problem)
     _show_end(writer, guide, session.snapshot)
     return result.exit_code
@@ -97,7 +108,7 @@ def _show_end(writer: Writer, guide: Guide, snapshot: Snapshot) -> None:
     data(f"{snapshot.header.name}{sandbox}: {status.done_steps} of {len(guide.steps)} steps done")
     data(columns(rows, indent="  "))
     for reason in sorted(unproven):
-        data(f"  ! without observed proof: {reason}")
+        data_line(f"  ! without observed proof: {reason}")
     data(f"saved in {writer.path}\nhead {writer.head}")
 
 
@@ -123,17 +134,12 @@ def _until_signal(work: Awaitable[int]) -> int:
 
 
 def check(places: Places, name: str, step: str | None, output: str, *, allow_probe_pod: bool) -> int:
-    """`check NAME`. Records what it finds when nobody else is writing."""
+    """`check NAME`. Looks without holding anybody up, and records what it found when nobody else is writing."""
     store = places.holding(name)
     journal = store.read(name)
     guide = find_guide(journal.header.guide.id)
     steps = _chosen(guide, step)
-    writer = _writer_if_free(store, name)
-    try:
-        return _until_signal(_check(writer, journal, guide, steps, output, allow_probe_pod=allow_probe_pod))
-    finally:
-        if writer is not None:
-            writer.close()
+    return _until_signal(_check(store, journal, guide, steps, output, allow_probe_pod=allow_probe_pod))
 
 
 def _chosen(guide: Guide, step: str | None) -> tuple[Step, ...]:
@@ -149,17 +155,8 @@ def _chosen(guide: Guide, step: str | None) -> tuple[Step, ...]:
     return (chosen,)
 
 
-def _writer_if_free(store: Store, name: str) -> Writer | None:
-    """The setup's writer; None when somebody else writes or the file can't be written: then it looks only."""
-    try:
-        return store.open(name)
-    except Problem as problem:
-        say(f"{problem.what} So what is found now is shown and not recorded.")
-        return None
-
-
 async def _check(
-    writer: Writer | None,
+    store: Store,
     journal: Journal,
     guide: Guide,
     steps: tuple[Step, ...],
@@ -167,23 +164,36 @@ async def _check(
     *,
     allow_probe_pod: bool,
 ) -> int:
-    snapshot = _snapshot(writer.journal if writer else journal)
-    session = Session(writer, guide, current_actor("check")) if writer else None
-    if session is not None and allow_probe_pod:
-        session.consent("pod")
-        snapshot = session.snapshot
+    snapshot = _snapshot(journal)
+    ours = environment_is_ours(snapshot, current_actor("check"))
     async with _readers_of(snapshot) as readers:
         found = await checking.look_at_all(guide, snapshot, steps, readers)
-    if session is not None:
-        checking.record(session, found)
-        snapshot = session.snapshot
-    shown = checking.with_findings(snapshot, found, current_actor("check"))
-    body = checking.document(journal.header.name, guide, shown, steps, recorded=session is not None)
+    # What could not be asked at all, for want of an environment, takes nothing away from what was found before.
+    recorded = _record(store, journal.header.name, guide, found, allow_probe_pod=allow_probe_pod) if ours else None
+    shown = checking.with_findings(recorded or snapshot, found, current_actor("check"))
+    body = checking.document(journal.header.name, guide, shown, steps, recorded=recorded is not None)
     if output == "json":
         data_json("check", body)
     else:
         data(checking.as_text(body))
     return checking.exit_code(body)
+
+
+def _record(
+    store: Store, name: str, guide: Guide, found: tuple[Found, ...], *, allow_probe_pod: bool
+) -> Snapshot | None:
+    """Journals what is news; None when somebody else writes, or the file can't be written."""
+    try:
+        with store.open(name) as writer:
+            session = Session(writer, guide, current_actor("check"))
+            if allow_probe_pod:
+                session.consent("pod")
+            for finding in found:
+                session.record(finding)
+            return session.snapshot
+    except Problem as problem:
+        say_line(f"{problem.what} So what is found now is shown and not recorded.")
+        return None
 
 
 @asynccontextmanager
@@ -196,7 +206,7 @@ async def _readers_of(snapshot: Snapshot) -> AsyncIterator[Readers]:
     if recorded is None:
         yield Readers()
     elif not environment_is_ours(snapshot, current_actor("check")):
-        say(
+        say_line(
             f"The paths of this setup were entered by {recorded.actor.user} on {recorded.actor.host}; "
             "they are not used here until `run` or `resume` confirms them."
         )
@@ -208,119 +218,6 @@ async def _readers_of(snapshot: Snapshot) -> AsyncIterator[Readers]:
 
 def _snapshot(journal: Journal) -> Snapshot:
     return fold(journal.header, journal.events, head=journal.head)
-
-
-# ---------------------------------------------------------------- review
-
-
-def review(
-    places: Places,
-    target: str,
-    *,
-    as_of: str | None,
-    expect: str | None,
-    verify: str | None,
-    output: str,
-    out: str | None,
-) -> int:
-    """`review NAME|FILE`: reads a journal and nothing else; writes nothing but the report asked for."""
-    from wizard import review as reviewing
-
-    journal = _journal(places, target)
-    guide = find_guide(journal.header.guide.id)
-    code = EXIT_OK
-    if journal.problems or journal.torn:
-        code = EXIT_BAD if journal.problems else code
-    if expect is not None:
-        code = _expect(journal, expect, code)
-    if verify is not None:
-        return _verify(journal, guide, Path(verify).expanduser(), code)
-    document = reviewing.report(journal, guide, as_of=_time(as_of))
-    if output == "json":
-        text = json.dumps({"format": "privatelink-wizard.review/1", **document}, indent=2)
-    else:
-        text = reviewing.as_text(document)
-    if out is not None:
-        _write_new(Path(out).expanduser(), text)
-    else:
-        data(text)
-    return code
-
-
-def _journal(places: Places, target: str) -> Journal:
-    """The journal of a name, or of a file: an argument with `/` or ending in .jsonl (DESIGN.md section 5)."""
-    from state.journal import read
-
-    if "/" in target or target.endswith(".jsonl"):
-        return read(Path(target).expanduser())
-    return places.holding(target).read(target)
-
-
-def _time(text: str | None) -> str | None:
-    """A given time in the journal's own form, so that texts compare as times do."""
-    from datetime import UTC, datetime
-
-    if text is None:
-        return None
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise Problem(
-            "bad-time", f"{one_line(text)} is not a time.", todo="Write it as 2026-11-22T17:00:00Z.", exit_code=EXIT_BAD
-        ) from None
-    moment = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _expect(journal: Journal, expect: str, code: int) -> int:
-    if expect.strip().lower() == journal.head:
-        say(f"{glyph('ok')} the head is the expected one")
-        return code
-    say_problem(
-        Problem(
-            "other-head",
-            f"The head is {journal.head}, expected was {one_line(expect)}.",
-            means="Lines were added, changed or cut since that head was noted.",
-            todo="Compare with the copy the head was noted from; `--verify REPORT` names the differences.",
-        )
-    )
-    return EXIT_BAD
-
-
-def _verify(journal: Journal, guide: Guide, path: Path, code: int) -> int:
-    """Makes the report again as of its own head, and names every difference."""
-    from wizard import review as reviewing
-
-    try:
-        kept = json.loads(path.read_bytes())
-    except OSError as error:
-        raise Problem("report-unreadable", f"{one_line(str(path))} can't be read: {error.strerror}.") from None
-    except (ValueError, RecursionError):
-        raise Problem(
-            "report-unreadable", f"{one_line(str(path))} is not a JSON report.", todo="Make one with -o json."
-        ) from None
-    if not isinstance(kept, dict) or kept.get("format") != "privatelink-wizard.review/1":
-        raise Problem("report-unreadable", f"{one_line(str(path))} is not a report.", todo="Make one with -o json.")
-    rebuilt = reviewing.report(journal, guide, head=str(kept.get("head", "")))
-    differences = reviewing.compare(kept, json.loads(json.dumps({"format": kept["format"], **rebuilt})))
-    if not differences:
-        data(f"{glyph('ok')} the report says what the journal says, as of {rebuilt['as_of']}")
-        return code
-    for difference in differences:
-        data(f"{glyph('failed')} {difference}")
-    return EXIT_BAD
-
-
-def _write_new(path: Path, text: str) -> None:
-    """Writes a report; never over a file that is there."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text + "\n")
-    except FileExistsError:
-        raise Problem("file-exists", f"{one_line(str(path))} exists.", todo="Choose another name.") from None
-    except OSError as error:
-        raise Problem("not-written", f"{one_line(str(path))} can't be written: {error.strerror}.") from None
-    say(f"written to {path}")
 
 
 # ---------------------------------------------------------------- doctor
@@ -345,7 +242,7 @@ async def _doctor(places: Places, given: Mapping[str, Any], namespace: str, outp
         data_json("doctor", {"checks": checks})
     else:
         for line in lines:
-            data(f"{glyph(line.state)} {line.state:<14} {line.title}: {line.text}")
+            data_line(f"{glyph(line.state)} {line.state:<14} {line.title}: {line.text}")
             if line.todo:
-                data(f"{'':<17}do next: {line.todo}")
+                data_line(f"{'':<17}do next: {line.todo}")
     return examining.exit_code(lines)

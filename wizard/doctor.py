@@ -75,6 +75,8 @@ async def _guard(id: str, title: str, look: Callable[[], Awaitable[tuple[str, st
     except Problem as problem:
         state = FAILED if problem.exit_code == EXIT_BAD else COULD_NOT_LOOK
         text, todo = " ".join((problem.what, problem.means)).strip(), problem.todo
+    except OSError as error:
+        state, text, todo = COULD_NOT_LOOK, f"{error.filename or title}: {error.strerror}", "Check the path."
     return Line(id, title, state, text, todo)
 
 
@@ -89,7 +91,7 @@ def _state(state_dir: Path) -> tuple[str, str, str]:
 def _terminal() -> tuple[str, str, str]:
     size = shutil.get_terminal_size()
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return NOT_YET, "this is not a terminal", "The screens need one; `run`, `check` and `review -o` do not."
+        return OK, "none here; the screens need one, `run`, `check` and `review -o` do not", ""
     if os.environ.get("TERM", "dumb") == "dumb":
         return FAILED, "TERM is dumb: it can't move its cursor", "Use a terminal such as xterm, tmux or an SSH client."
     if size.columns < 80 or size.lines < 24:

@@ -6,6 +6,7 @@ shell. What is not public is accepted on loopback only, and only in the sandbox 
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import shutil
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 
 from state.events import EnvironmentSet
 from state.problem import EXIT_BAD, Problem
+from wizard.files import expanded, is_text, read_file
 from wizard.ports import Readers, Writers
 from wizard.secret import Secret
 from wizard.text import one_line
@@ -31,10 +33,18 @@ def resolve_environment(given: Mapping[str, Any]) -> EnvironmentSet:
     """
     environment = EnvironmentSet(**dict(given))
     _require_safe(environment)
+    if environment.sandbox and not environment.kubeconfig:
+        raise Problem(
+            "sandbox-without-cluster",
+            "A sandbox setup names no kubeconfig.",
+            means="It would act on whatever cluster your shell points to.",
+            todo="Use the answers file that `privatelink-wizard sandbox --serve` writes.",
+            exit_code=EXIT_BAD,
+        )
     kubeconfig = environment.kubeconfig or default_kubeconfig()
     context = environment.kube_context or (current_context(kubeconfig) if kubeconfig else None)
     helm = environment.helm or shutil.which("helm")
-    return EnvironmentSet(
+    resolved = EnvironmentSet(
         cloud=environment.cloud,
         sandbox=environment.sandbox,
         arm_url=environment.arm_url,
@@ -45,6 +55,21 @@ def resolve_environment(given: Mapping[str, Any]) -> EnvironmentSet:
         helm=str(Path(helm).absolute()) if helm else None,
         ca_file=environment.ca_file,
     )
+    _require_text(resolved)
+    return resolved
+
+
+def _require_text(environment: EnvironmentSet) -> None:
+    """Every one of these becomes a path or an argument."""
+    for key in environment.__struct_fields__:
+        value = getattr(environment, key)
+        if isinstance(value, str) and not is_text(value):
+            raise Problem(
+                "unusable-environment",
+                f"{key} holds a character that no path or name can hold.",
+                todo=f"Correct {key}: it reads {one_line(value)} here.",
+                exit_code=EXIT_BAD,
+            )
 
 
 def _require_safe(environment: EnvironmentSet) -> None:
@@ -92,17 +117,17 @@ def default_kubeconfig() -> str | None:
             means="A setup is tied to one, so that it never acts on another cluster.",
             todo="Name one: `kubectl config view --flatten --minify > FILE`, then KUBECONFIG=FILE.",
         )
-    path = Path(paths[0] if paths else "~/.kube/config").expanduser()
-    return str(path.absolute()) if path.exists() else None
+    path = expanded(paths[0] if paths else "~/.kube/config")
+    # os.path: a path that can't be is one that is not there, where Path.exists raises.
+    return str(path.absolute()) if os.path.exists(path) else None  # noqa: PTH110
 
 
 def current_context(kubeconfig: str) -> str | None:
     """The kubeconfig's current context; None when it names none or can't be read (the cluster checks say why)."""
-    from wizard.safe_yaml import load_text
+    from wizard.safe_yaml import MAX_BYTES, load_text
 
     try:
-        with Path(kubeconfig).open("rb") as file:
-            document = load_text(file.read(1_000_001), "kubeconfig")
+        document = load_text(read_file(Path(kubeconfig), MAX_BYTES), "kubeconfig")
     except (OSError, Problem):
         return None
     context = document.get("current-context") if isinstance(document, dict) else None
@@ -141,6 +166,8 @@ async def connected(
             )
         sdk = SdkProcess(MODULES, drop_env=drop_env, scratch=directory.path)
         sdk.warm()
+        # Lets the child start now: the caller may be busy for a while before it waits for anything.
+        await asyncio.sleep(0)
         try:
             looker = actor = None
             if environment.helm:
@@ -153,7 +180,8 @@ async def connected(
                     drop_env=drop_env,
                     held=held,
                 )
-                looker, actor = HelmLooker(config), HelmActor(config)
+                looker = HelmLooker(config)
+                actor = HelmActor(config, looker)
             # The sandbox without a DNS server of its own must not ask real resolvers for its made-up names.
             dns = None if environment.sandbox and not environment.dns_server else DnsLooker(environment.dns_server)
             cluster = ClusterLooker(environment.kubeconfig, environment.kube_context, sdk)

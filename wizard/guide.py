@@ -26,6 +26,9 @@ ROUTES = (DO_IT_FOR_ME, HAND_OFF, ALREADY_DONE)
 
 YOU = "you"
 
+PROBES = ("exec", "pod", "none")
+"""Looks that need a privilege, by the consent they need; `none` is the consent refused (DESIGN.md section 1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -165,7 +168,14 @@ class Log(Protocol):
     """How an action writes to the journal while it acts; given by the session."""
 
     def started(
-        self, change: str, *, summary: str, commands: tuple[str, ...] = (), digest: str = "", undo: str = ""
+        self,
+        change: str,
+        *,
+        summary: str,
+        commands: tuple[str, ...] = (),
+        digest: str = "",
+        undo: str = "",
+        facts: Mapping[str, str] | None = None,
     ) -> None: ...
 
     def process(self, change: str, *, pid: int, start_time: str, boot_id: str) -> None: ...
@@ -242,7 +252,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guide:
-    """A documented procedure: an ordered tuple of steps. `version` grows when steps or fields change meaning."""
+    """A documented procedure: an ordered tuple of steps. `version` grows when steps or fields change meaning.
+
+    `unique`: fields which together tell the items of one kind apart."""
 
     id: str
     version: int
@@ -251,6 +263,7 @@ class Guide:
     steps: tuple[Step, ...]
     kinds: tuple[ItemKind, ...] = ()
     modes: tuple[str, ...] = (SELF_SERVICE,)
+    unique: tuple[tuple[str, ...], ...] = ()
 
     def step(self, id_or_number: str | int) -> Step | None:
         """The step of that id or number; None when there is none."""

@@ -36,15 +36,25 @@ GLYPHS = {
 _ASCII = {"✓": "v", "•": "*", "◦": "o", "✗": "x", "…": ".", "►": ">", "▻": ")", "»": "&"}
 
 
+def data_line(text: str) -> None:
+    """One line of a command's result, whatever line breaks stand in it."""
+    data(clean(text))
+
+
 def data(text: str) -> None:
     """One or more lines of a command's result."""
-    _write(sys.stdout, clean(text, keep_newlines=True, limit=10_000_000))
+    _write(sys.stdout, clean(text, keep_newlines=True, limit=len(text) + 1))
 
 
 def data_json(command: str, body: Mapping[str, Any]) -> None:
-    """A command's result as JSON: `{"format": "privatelink-wizard.COMMAND/1", …}`. Non-ASCII is escaped."""
+    """A command's result as JSON: `{"format": "privatelink-wizard.COMMAND/1", …}`, pure printable ASCII."""
+    _write(sys.stdout, json_text(command, body))
+
+
+def json_text(command: str, body: Mapping[str, Any]) -> str:
+    """The JSON document of a command's result."""
     document = {"format": f"privatelink-wizard.{command}/1", **body}
-    _write(sys.stdout, json.dumps(document, indent=2))
+    return json.dumps(document, indent=2).replace("\x7f", "\\u007f")
 
 
 def say(text: str = "") -> None:
@@ -52,12 +62,17 @@ def say(text: str = "") -> None:
     _write(sys.stderr, clean(text, keep_newlines=True, limit=100_000))
 
 
+def say_line(text: str) -> None:
+    """One line of narration: a line break in outside text must not make a line that looks like one of ours."""
+    say(clean(text, limit=100_000))
+
+
 def say_problem(problem: Problem) -> None:
     """What happened, what it means, what to do next, and the last lines the other program said."""
-    say(f"{glyph('failed')} {problem.what}")
+    say_line(f"{glyph('failed')} {problem.what}")
     for label, text in (("it means", problem.means), ("do next", problem.todo)):
         if text:
-            say(f"  {label:<9} {text}")
+            say_line(f"  {label:<9} {text}")
     if problem.detail:
         lines = clean(problem.detail, keep_newlines=True).strip().splitlines()
         for line in lines[-DETAIL_LINES:]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from state.problem import Problem
 from state.store import Store, default_state_dir
+from wizard.files import expanded
 from wizard.text import one_line
 
 ENVIRONMENT_VARIABLE = "PRIVATELINK_STATE_DIR"
@@ -59,7 +59,7 @@ def places(named: str | None) -> Places:
     """The state directories: `named` (--state-dir), else PRIVATELINK_STATE_DIR, else the user's and the sandbox's."""
     chosen = named or os.environ.get(ENVIRONMENT_VARIABLE)
     if chosen:
-        store = Store(Path(chosen).expanduser().absolute())
+        store = Store(expanded(chosen).absolute())
         return Places(store, store)
     real = default_state_dir()
     return Places(Store(real), Store(real.with_name(f"{real.name}-sandbox")))

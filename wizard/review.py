@@ -37,7 +37,7 @@ from state.snapshot import Snapshot, fold
 from wizard.guide import Guide
 from wizard.output import columns, glyph
 from wizard.status import SetupStatus, current_attestation, derive
-from wizard.text import one_line
+from wizard.text import clean, one_line
 from wizard.view import View, item_steps
 
 if TYPE_CHECKING:
@@ -257,6 +257,8 @@ def as_text(document: Mapping[str, Any]) -> str:
     for step in document["steps"]:
         for item in step["items"] or [{"items": [], "status": step["status"], "reasons": ["no items yet"]}]:
             lines += _step_lines(step, item)
+    # A line break inside a text must not make a line of its own: it could look like one of ours.
+    lines = [clean(line) for line in lines]
     lines += ["", "Timeline (who: claimed, not proven)"]
     lines.append(
         columns(((moment["ts"], moment["by"], moment["text"]) for moment in document["timeline"]), indent="  ")

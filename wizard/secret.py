@@ -9,9 +9,17 @@ from __future__ import annotations
 import base64
 import json
 from typing import NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 MASK = "********"
+
+# Every spelling that was made of a secret of this process, for the last net: the log of an error nobody foresaw.
+_known: set[str] = set()
+
+
+def known_spellings() -> frozenset[str]:
+    """Every form of every secret that this process has read."""
+    return frozenset(_known)
 
 
 class Secret:
@@ -21,17 +29,25 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._value = value
+        self.spellings()
 
     def reveal(self) -> str:
         """The value itself, for handing to a child's stdin."""
         return self._value
 
     def spellings(self, user: str = "") -> tuple[str, ...]:
-        """Every form in which the value may leak: itself, JSON and URL escapes, base64 with and without `user:`."""
+        """Every form in which the value may leak: itself, its escapes, base64 with and without `user:`.
+
+        Escapes are those of JSON (Go's escapes `&<>` as well), of URLs and forms, and of Python's messages.
+        """
         value = self._value
-        forms = {value, json.dumps(value)[1:-1], quote(value, safe=""), _b64(value)}
+        plain = json.dumps(value)[1:-1]
+        html_safe = plain.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+        forms = {value, plain, html_safe, quote(value), quote(value, safe=""), quote_plus(value), repr(value)[1:-1]}
+        forms.add(_b64(value))
         if user:
             forms.add(_b64(f"{user}:{value}"))
+        _known.update(form for form in forms if form)
         return tuple(sorted(form for form in forms if form))
 
     def __repr__(self) -> str:

@@ -7,20 +7,24 @@ The command line and the screens both drive this class; neither appends events i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from state.clock import now
 from state.events import (
     COULD_NOT_LOOK,
+    UNKNOWN,
     Actor,
     Attested,
     ChangeFinished,
     ChangeStarted,
     Data,
     EnvironmentSet,
+    Evidence,
     FieldSet,
     FileFacts,
     Found,
@@ -37,7 +41,8 @@ from state.events import (
 )
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from state.snapshot import Snapshot, fold
-from wizard.guide import Action, Check, Field, Finding, Guide, ItemStep, Moment, Plan, Step
+from wizard.evidence import evidence
+from wizard.guide import PROBES, Action, Check, Field, Finding, Guide, ItemStep, Moment, Plan, Step
 from wizard.identifiers import Parsed, parse
 from wizard.ports import Readers, Writers
 from wizard.secret import Secret
@@ -134,6 +139,13 @@ class Session:
     def set_environment(self, environment: EnvironmentSet) -> None:
         """Says where this setup points. Written again when it was another host or user who said so."""
         recorded = self._snapshot.environment
+        if recorded is not None and recorded.data.sandbox != environment.sandbox:
+            raise Problem(
+                "sandbox-is-permanent",
+                f"{self._snapshot.header.name} is a {'sandbox' if recorded.data.sandbox else 'real'} setup.",
+                means="What was confirmed and looked at there says nothing about the other.",
+                todo="Begin a new setup under another name.",
+            )
         if recorded is None or recorded.data != environment or not self.environment_is_ours():
             self.commit(environment)
 
@@ -195,7 +207,9 @@ class Session:
     def set_field(
         self, item: str | None, key: str, text: str, *, source: str = "typed", file: FileFacts | None = None
     ) -> Commit:
-        """Commits a field: parses `text` and remembers its normalised form. A wrong value is not written.
+        """Commits a field: parses `text` and remembers its normalised form. What does not parse is not written.
+
+        What only disagrees with another field is written, and shown as wrong: either of the two may be the mistake.
 
         `file`: for a field that names a file, what was found when it was read.
         """
@@ -204,6 +218,8 @@ class Session:
             raise Problem("secret-field", f"{field.label} is a secret and is never written.")
         if item is not None:
             self._require_item(item)
+        if (item.partition("/")[0] if item else None) != field.owner:
+            raise Problem("not-its-field", f"{field.label} is not a field of {one_line(item or 'the setup')}.")
         step = next(step for step in self.guide.steps if field in step.fields)
         view = View(self.guide, self._snapshot, step, (item,) if item else ())
         if not text.strip():
@@ -251,8 +267,10 @@ class Session:
 
     def consent(self, probe: str) -> None:
         """Remembers the consent to looks that need a privilege: exec, pod or none."""
-        if probe not in ("exec", "pod", "none"):
-            raise Problem("unknown-probe", f"There is no probe {one_line(probe)}.", todo="Probes: exec, pod, none.")
+        if probe not in PROBES:
+            raise Problem(
+                "unknown-probe", f"There is no probe {one_line(probe)}.", todo=f"Probes: {', '.join(PROBES)}."
+            )
         if self._snapshot.probe is None or self._snapshot.probe.data.probe != probe:
             self.commit(ProbeConsented(probe=probe))
 
@@ -297,7 +315,10 @@ class Session:
         if not reason:
             raise Problem("no-reason", "A reason is needed to go on without observed proof.", exit_code=EXIT_BAD)
         fingerprint = view.fingerprint(view.step.attest.id, view.step.attest.revision)
-        self.commit(ProofWaived(step=view.step.id, items=view.items, reason=reason, fingerprint=fingerprint))
+        waiver = ProofWaived(step=view.step.id, items=view.items, reason=reason, fingerprint=fingerprint)
+        recorded = self._snapshot.waivers.get((view.step.id, view.items))
+        if recorded is None or recorded.data != waiver:
+            self.commit(waiver)
 
     def _require_open_gate(self, view: View, status: Status) -> None:
         if status.gate:
@@ -323,8 +344,27 @@ class Session:
 
     def record(self, finding: Found, *, closes: bool = False) -> None:
         """Journals a finding that is news: another answer than the last one, or the same a quarter of an hour on."""
+        finding = self._redacted(finding)
         if self._worth_writing(finding, closes):
             self.commit(finding)
+
+    def redact(self, text: str) -> str:
+        """Text made by machines, with what is or looks like a secret masked; the journal would refuse it whole."""
+        return self._writer.guard.redact(text)
+
+    def _redacted(self, finding: Found) -> Found:
+        return msgspec.structs.replace(
+            finding,
+            text=self.redact(finding.text),
+            todo=self.redact(finding.todo),
+            evidence=tuple(self._redacted_evidence(seen) for seen in finding.evidence),
+        )
+
+    def _redacted_evidence(self, seen: Evidence) -> Evidence:
+        answer = self.redact(seen.answer)
+        if answer == seen.answer:
+            return seen
+        return evidence(seen.source, seen.request, answer, seen.identity, seen.grade)
 
     def _worth_writing(self, finding: Found, closes: bool) -> bool:
         last = self._snapshot.findings.get((finding.step, finding.items, finding.check))
@@ -364,10 +404,12 @@ class Session:
         `gone`: the user says that the process is gone where we can't see it (another host).
         """
         started = change.started.data
-        view = self.view(ItemStep(started.step, tuple(started.items)))
-        if view.step.action is None:
-            self.commit(ChangeFinished(change=started.change, outcome="unknown", summary="nobody saw how it ended"))
+        step = self.guide.step(started.step)
+        if step is None or step.action is None or not all(self._snapshot.has(item) for item in started.items):
+            summary = "nobody saw how it ended, and its item is gone"
+            self.commit(ChangeFinished(change=started.change, outcome=UNKNOWN, summary=summary))
             return
+        view = self.view(ItemStep(started.step, tuple(started.items)))
         await _action(view).resume(
             view,
             started.change,
@@ -392,7 +434,14 @@ class _ChangeLog:
         self._view = view
 
     def started(
-        self, change: str, *, summary: str, commands: tuple[str, ...] = (), digest: str = "", undo: str = ""
+        self,
+        change: str,
+        *,
+        summary: str,
+        commands: tuple[str, ...] = (),
+        digest: str = "",
+        undo: str = "",
+        facts: Mapping[str, str] | None = None,
     ) -> None:
         self._session.commit(
             ChangeStarted(
@@ -404,6 +453,7 @@ class _ChangeLog:
                 digest=digest,
                 fingerprint=self._view.fingerprint(ACTION, 1),
                 undo=undo,
+                facts=dict(facts or {}),
             )
         )
 
@@ -411,8 +461,9 @@ class _ChangeLog:
         self._session.commit(ProcessStarted(change=change, pid=pid, start_time=start_time, boot_id=boot_id))
 
     def finished(self, change: str, *, outcome: str, summary: str, detail: str = "", **facts: str) -> None:
+        redact = self._session.redact
         self._session.commit(
-            ChangeFinished(change=change, outcome=outcome, summary=summary, detail=detail, facts=facts)
+            ChangeFinished(change=change, outcome=outcome, summary=redact(summary), detail=redact(detail), facts=facts)
         )
 
     def pinned(self, kind: str, facts: dict[str, str | None]) -> None:

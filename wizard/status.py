@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from state.events import BAD, COULD_NOT_LOOK, DONE, GOOD, NOT_YET
 from wizard.guide import HAND_OFF, YOU, Check, Field, Guide, ItemStep, Step
 from wizard.identifiers import Known, Parsed, parse
-from wizard.view import View, item_steps, related
+from wizard.relations import Relations
+from wizard.view import View, item_steps
 
 if TYPE_CHECKING:
     from state.events import Attested, Found, ProofWaived
@@ -40,6 +41,8 @@ STATUSES = (
     OBSERVED,
 )
 DONE_STATUSES = frozenset((REPORTED, ATTESTED, OBSERVED))
+# What takes back the proof that a later step rests on; a look that could not be made does not.
+_TAKEN_BACK = (FAILED, STALE, NEEDS_INPUT)
 
 # What a change's fingerprint is taken of, in place of a check's or text's id.
 ACTION = "action"
@@ -98,10 +101,11 @@ def derive(guide: Guide, snapshot: Snapshot, now: str) -> SetupStatus:
     """Every item's step's status as of `now` (RFC 3339 UTC). Looks at nothing but its arguments."""
     found: dict[ItemStep, Status] = {}
     steps: dict[str, str] = {}
+    relations = Relations(guide, snapshot)
     for step in guide.steps:
         statuses = []
         for item_step in item_steps(guide, snapshot, step):
-            status = _status(View(guide, snapshot, step, item_step.items), found, steps, now)
+            status = _status(View(guide, snapshot, step, item_step.items, relations), found, steps, now)
             found[item_step] = status
             statuses.append(status.status)
         steps[step.id] = min(statuses, key=STATUSES.index) if statuses else NEEDS_INPUT
@@ -112,17 +116,16 @@ def gate_of(view: View, found: Mapping[ItemStep, Status], steps: Mapping[str, st
     """The predecessors that are not done yet, of the related items only; a step without items counts as one."""
     waits: list[ItemStep] = []
     for step_id in view.step.after:
-        mine = [status for status in found.values() if status.item_step.step == step_id and _concerns(view, status)]
+        mine = [
+            status
+            for status in found.values()
+            if status.item_step.step == step_id and view.concerns(status.item_step.items)
+        ]
         waits += [status.item_step for status in mine if not status.done]
-        if not mine and steps.get(step_id) not in DONE_STATUSES:
+        # No item of that step has to do with this one: nothing was done for it, so it waits (an unlinked dpe).
+        if not mine:
             waits.append(ItemStep(step_id))
     return tuple(waits)
-
-
-def _concerns(view: View, status: Status) -> bool:
-    return all(
-        related(view.guide, view.snapshot, mine, theirs) for mine in view.items for theirs in status.item_step.items
-    )
 
 
 def field_states(view: View) -> tuple[FieldState, ...]:
@@ -181,7 +184,7 @@ def _status(view: View, found: Mapping[ItemStep, Status], steps: Mapping[str, st
     if grade := _grade(view):
         candidates[grade] = ()
         # Proof that is contradicted is lost; a look that could not be made today takes nothing back.
-        lost = tuple(place for place in missing if found[place].status in (FAILED, STALE, NEEDS_INPUT))
+        lost = tuple(place for place in missing if place in found and found[place].status in _TAKEN_BACK)
         if lost and waiver is None:
             candidates[STALE] = (f"no longer observed: {names(view, lost)}",)
     else:
@@ -316,12 +319,34 @@ def current_waiver(view: View) -> ProofWaived | None:
 
 
 def unobserved(view: View, found: Mapping[ItemStep, Status]) -> tuple[ItemStep, ...]:
-    """The item's steps that must be observed before this one, and are not."""
-    return tuple(
-        status.item_step
-        for status in found.values()
-        if status.item_step.step in view.step.needs_observed and _concerns(view, status) and status.status != OBSERVED
-    )
+    """The item's steps that must be observed before this one, and are not.
+
+    A needed step that has nothing to do with this item (a dpe without an endpoint) was not observed for it either.
+    """
+    missing: list[ItemStep] = []
+    for step_id in view.step.needs_observed:
+        mine = [
+            status
+            for status in found.values()
+            if status.item_step.step == step_id and view.concerns(status.item_step.items)
+        ]
+        missing += [status.item_step for status in mine if status.status != OBSERVED]
+        if not mine:
+            missing.append(ItemStep(step_id))
+    return tuple(missing)
+
+
+def clashes(guide: Guide, snapshot: Snapshot) -> tuple[str, ...]:
+    """Items of one kind that say they are the same thing: each would undo what is done for the other."""
+    found = []
+    for keys in guide.unique:
+        owner = guide.fields()[keys[0]].owner
+        seen: dict[tuple[str, ...], str] = {}
+        for name in snapshot.items.get(owner or "", ()):
+            values = tuple((snapshot.value(f"{owner}/{name}", key) or "").lower() for key in keys)
+            if all(values) and seen.setdefault(values, name) != name:
+                found.append(f"{owner} {name} and {owner} {seen[values]} have the same {' and '.join(keys)}")
+    return tuple(found)
 
 
 def names(view: View, waits: tuple[ItemStep, ...]) -> str:

@@ -25,7 +25,7 @@ from wizard.answers import (
 )
 from wizard.guide import ALREADY_DONE, Field, Guide, ItemStep, Moment, Plan, Step
 from wizard.identifiers import parse
-from wizard.status import field_states, names, unobserved
+from wizard.status import clashes, derive, field_states, names, unobserved
 from wizard.text import one_line
 from wizard.view import View, item_steps
 
@@ -57,8 +57,10 @@ def require_answers(answers: Answers, guide: Guide, snapshot: Snapshot | None) -
 
     What an earlier run committed counts as answered. Raises Problem with every missing or wrong value.
     """
-    wrong, missing = [], []
+    wrong: list[str] = []
+    missing: list[str] = []
     fields = guide.fields()
+    finished = _needs_no_secret(guide, snapshot)
     owners: list[tuple[str | None, str | None, dict[str, str], set[str]]] = []
     setup_values = {key: value for values in answers.fields.values() for key, value in values.items()}
     owners.append((None, None, setup_values, set()))
@@ -80,7 +82,11 @@ def require_answers(answers: Answers, guide: Guide, snapshot: Snapshot | None) -
                 if not parsed.ok:
                     wrong.append(f"{place}.{key}: {parsed.message}")
         given = {key for key, value in values.items() if value.strip()} | held | committed
+        if item in finished:
+            given |= {key for key, field in fields.items() if field.secret}
         missing += [f"{place}.{field.key}: {field.label}" for field in missing_fields(fields, given, kind_name)]
+    missing += _unlinked(answers, guide, snapshot)
+    missing += _unclear_references(answers, guide, snapshot)
     if wrong:
         raise Problem(
             "wrong-answers",
@@ -96,6 +102,49 @@ def require_answers(answers: Answers, guide: Guide, snapshot: Snapshot | None) -
             todo="Add them and run again; nothing was changed.",
             detail="\n".join(missing[:20]),
         )
+
+
+def _needs_no_secret(guide: Guide, snapshot: Snapshot | None) -> frozenset[str]:
+    """The items whose acting steps are done: nothing will ask for their secrets."""
+    if snapshot is None:
+        return frozenset()
+    acting = {step.id for step in guide.steps if step.action is not None}
+    status = derive(guide, snapshot, snapshot.last_ts)
+    places = [place for place in status.item_steps.values() if place.item_step.step in acting]
+    still_open = {item for place in places if not place.done for item in place.item_step.items}
+    return frozenset(item for place in places for item in place.item_step.items) - still_open
+
+
+def _all_items(answers: Answers, guide: Guide, snapshot: Snapshot | None, kind: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*_known_items(snapshot, kind), *answers.items.get(kind, {}))))
+
+
+def _unlinked(answers: Answers, guide: Guide, snapshot: Snapshot | None) -> list[str]:
+    """Items that must be linked with another kind and are not: nothing could be proven for them."""
+    linked = {end.rpartition("/")[2] for link in answers.links for end in link}
+    linked |= {end.rpartition("/")[2] for link in (snapshot.links if snapshot else ()) for end in link}
+    return [
+        f"links: {kind.name} {one_line(name)} with {'one' if len(kind.linked_to) == 1 else 'some'} "
+        f"{' or '.join(kind.linked_to)}"
+        for kind in guide.kinds
+        if kind.linked_to
+        for name in _all_items(answers, guide, snapshot, kind.name)
+        if name not in linked
+    ]
+
+
+def _unclear_references(answers: Answers, guide: Guide, snapshot: Snapshot | None) -> list[str]:
+    """References that are left out although there is more than one item they may mean."""
+    found = []
+    for kind in guide.kinds:
+        for reference in kind.references:
+            targets = _all_items(answers, guide, snapshot, reference.kind)
+            for name in _all_items(answers, guide, snapshot, kind.name):
+                known = snapshot.value(f"{kind.name}/{name}", reference.key) if snapshot else None
+                given = answers.items.get(kind.name, {}).get(name, {}).get(reference.key)
+                if len(targets) > 1 and not known and not given:
+                    found.append(f"items.{kind.name}.{one_line(name)}.{reference.key}: one of {', '.join(targets)}")
+    return found
 
 
 def _known_items(snapshot: Snapshot | None, kind: str) -> tuple[str, ...]:
@@ -114,11 +163,18 @@ class Run:
         self._answers = answers
         self._say = say
         self._reporter = _Reporter(say)
+        self.result = Result()
+        # First of all: from here on nothing that is said or written can hold one.
+        for (kind, name, key), secret in answers.secrets.items():
+            item = f"{kind}/{name}"
+            user = answers.items[kind][name].get("username") or session.snapshot.value(item, "username") or ""
+            session.hold_secret(item, key, secret, user=user)
 
     def commit_answers(self) -> None:
         """Writes what the file says and the journal does not yet have. Raises Problem for a value that is wrong."""
         session, answers = self._session, self._answers
-        session.set_mode(answers.mode)
+        if answers.mode:
+            session.set_mode(answers.mode)
         for kind, named in answers.items.items():
             for name in named:
                 session.add_item(kind, name)
@@ -132,7 +188,8 @@ class Run:
         for step in session.guide.steps:
             for definition_field in step.fields:
                 self._commit_field(step, definition_field)
-        session.consent(answers.probe)
+        if answers.probe:
+            session.consent(answers.probe)
         self._require_right_values()
 
     def _commit_links(self) -> None:
@@ -170,10 +227,6 @@ class Run:
                     todo="Correct it in the answers file and run again.",
                     exit_code=EXIT_BAD,
                 )
-        for (kind, name, key), secret in self._answers.secrets.items():
-            if key == definition.key:
-                user = self._answers.items.get(kind, {}).get(name, {}).get("username", "")
-                self._session.hold_secret(f"{kind}/{name}", key, secret, user=user)
 
     def _given(self, step: Step, definition: Field) -> list[tuple[str | None, str]]:
         if definition.owner is None:
@@ -188,7 +241,8 @@ class Run:
 
     def _require_right_values(self) -> None:
         """What several values must say together, before anything is done with them."""
-        session, wrong = self._session, []
+        session = self._session
+        wrong = list(clashes(session.guide, session.snapshot))
         for step in session.guide.steps:
             for item_step in item_steps(session.guide, session.snapshot, step):
                 wrong += [
@@ -209,8 +263,7 @@ class Run:
 
     async def take_steps(self) -> Result:
         """Takes every step of every item that can be taken; collects what could not."""
-        result = Result()
-        await self._finish_interrupted(result)
+        result = self.result
         for step in self._session.guide.steps:
             places = item_steps(self._session.guide, self._session.snapshot, step)
             if not places:
@@ -229,7 +282,9 @@ class Run:
                     result.problems.append((item_step, problem))
         return result
 
-    async def _finish_interrupted(self, result: Result) -> None:
+    async def finish_interrupted(self) -> None:
+        """Finds out how what an earlier run began has ended. Comes first: the answers may name something else now."""
+        result = self.result
         for change in self._session.interrupted():
             started = change.started.data
             item_step = ItemStep(started.step, tuple(started.items))
@@ -239,15 +294,21 @@ class Run:
             try:
                 await self._session.resume(change, self._reporter, gone=gone)
             except Problem as problem:
+                if problem.code == "interrupted-elsewhere":
+                    problem.todo = (
+                        "Look there. When it is gone, add to the answers file: "
+                        f"fields: {{{started.step}: {{{INTERRUPTED}: gone}}}}, and run again."
+                    )
                 result.problems.append((item_step, problem))
 
     async def _take(self, step: Step, item_step: ItemStep) -> None:
         session = self._session
         status = session.status().item_steps[item_step]
         label = self._label(step, item_step)
-        if status.done:
+        if status.done and await self._still_so(step, item_step):
             self._say(f"{label}: {status.status} already")
             return
+        status = session.status().item_steps[item_step]
         if status.gate:
             view = session.view(item_step)
             raise Problem(
@@ -261,8 +322,15 @@ class Run:
         else:
             await self._confirm(step, item_step, label)
 
+    async def _still_so(self, step: Step, item_step: ItemStep) -> bool:
+        """Looks again at what can be looked at: what was done may have been undone behind our back."""
+        if any(check.proves for check in step.checks):
+            await self._session.look(item_step)
+        return self._session.status().item_steps[item_step].done
+
     async def _act(self, step: Step, item_step: ItemStep, label: str) -> None:
         session = self._session
+        self._warn(step)
         plan = await session.plan(item_step)
         self._show_plan(label, plan)
         if not plan.empty:
@@ -297,6 +365,7 @@ class Run:
 
     async def _confirm(self, step: Step, item_step: ItemStep, label: str) -> None:
         session = self._session
+        self._warn(step)
         if step.checks:
             for finding in await session.look(item_step):
                 self._say(f"  {finding.check}: {finding.verdict}, {finding.text}")
@@ -306,7 +375,7 @@ class Run:
             raise Problem(
                 "needs-a-person",
                 f"{label} needs a person.",
-                means=" ".join(step.instructions),
+                means=" ".join((step.why, *step.instructions)),
                 todo=f"When it is so, add {step.number} to `attest` in the answers file. It confirms: {text}",
                 exit_code=EXIT_NOT_YET,
             )
@@ -317,6 +386,10 @@ class Run:
         status = session.status().item_steps[item_step]
         unproven = ", without observed proof" if status.unproven else ""
         self._say(f"{label}: {status.status}{unproven}")
+
+    def _warn(self, step: Step) -> None:
+        for warning in step.warnings:
+            self._say(f"  ! {warning}")
 
     def _waive(self, step: Step, item_step: ItemStep, view: View) -> None:
         reason = self._answers.word(step, UNPROVEN_REASON)

@@ -35,7 +35,7 @@ def _lines(kind: str) -> int:
     for raw in sys.stdin.buffer:
         text = raw.decode("utf-8", "replace").removesuffix("\n")
         parsed = parse(kind, text)
-        sys.stdout.write(json.dumps(as_plain(parsed)) + "\n")
+        sys.stdout.write(json.dumps(as_plain(parsed)).replace("\x7f", "\\u007f") + "\n")
         if not parsed.ok:
             code = EXIT_BAD
     sys.stdout.flush()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wizard.guide import Field, Guide, ItemStep, Step
+from wizard.relations import Relations
 
 if TYPE_CHECKING:
     from state.events import FieldSet
@@ -33,85 +33,18 @@ def linked(snapshot: Snapshot, one: str, other: str) -> bool:
     return (one, other) in snapshot.links or (other, one) in snapshot.links
 
 
-def related(guide: Guide, snapshot: Snapshot, one: str, other: str) -> bool:
-    """Whether work on `one` concerns `other`: the same item, a reference, a link, or a chain of these.
-
-    Items of kinds that have nothing to do with each other concern each other: there a gate waits for all.
-    """
-    if one == other:
-        return True
-    kind_one, kind_other = one.partition("/")[0], other.partition("/")[0]
-    if kind_one == kind_other:
-        return False
-    seen = {one}
-    frontier = [one]
-    while frontier:
-        for neighbour in _neighbours(guide, snapshot, frontier.pop()):
-            if neighbour == other:
-                return True
-            # A chain never passes through two items of one kind: a shared subscription does not relate two dpes.
-            kind = neighbour.partition("/")[0]
-            if neighbour not in seen and kind not in (kind_one, kind_other):
-                seen.add(neighbour)
-                frontier.append(neighbour)
-    return not _kinds_connected(guide, kind_one, kind_other)
-
-
-def _neighbours(guide: Guide, snapshot: Snapshot, item: str) -> Iterator[str]:
-    for source, target in snapshot.links:
-        if item == source:
-            yield target
-        elif item == target:
-            yield source
-    kind_name = item.partition("/")[0]
-    for kind in guide.kinds:
-        for reference in kind.references:
-            for name in snapshot.items.get(kind.name, ()):
-                referring = f"{kind.name}/{name}"
-                target_item = referenced(guide, snapshot, referring, reference.kind)
-                if target_item is None:
-                    continue
-                if referring == item:
-                    yield target_item
-                elif target_item == item and kind_name == reference.kind:
-                    yield referring
-
-
-def referenced(guide: Guide, snapshot: Snapshot, item: str, kind: str) -> str | None:
-    """The item of `kind` that `item` refers to; the only one there is stands in when none is named."""
-    own_kind = guide.kind(item.partition("/")[0])
-    reference = next((ref for ref in own_kind.references if ref.kind == kind), None) if own_kind else None
-    if reference is None:
-        return None
-    set_value = snapshot.values.get(item, {}).get(reference.key)
-    if set_value is not None:
-        return f"{kind}/{set_value.data.value}"
-    names = snapshot.items.get(kind, ())
-    return f"{kind}/{names[0]}" if len(names) == 1 else None
-
-
-def _kinds_connected(guide: Guide, one: str, other: str) -> bool:
-    edges = {
-        frozenset((kind.name, target))
-        for kind in guide.kinds
-        for target in (*kind.linked_to, *(reference.kind for reference in kind.references))
-    }
-    reached, grown = {one}, True
-    while grown:
-        more = {kind for edge in edges if edge & reached for kind in edge} - reached
-        reached |= more
-        grown = bool(more)
-    return other in reached
-
-
 @dataclass(frozen=True, slots=True)
 class View:
-    """One item's step over a snapshot. All reads a check, plan or text makes go through here."""
+    """One item's step over a snapshot. All reads a check, plan or text makes go through here.
+
+    `relations` are the snapshot's, for many views over one to share.
+    """
 
     guide: Guide
     snapshot: Snapshot
     step: Step
     items: tuple[str, ...] = ()
+    relations: Relations | None = None
 
     @property
     def item_step(self) -> ItemStep:
@@ -123,7 +56,17 @@ class View:
         step = self.guide.step(step_id)
         if step is None:
             raise KeyError(step_id)
-        return View(self.guide, self.snapshot, step, items)
+        return View(self.guide, self.snapshot, step, items, self.relations)
+
+    def concerns(self, items: tuple[str, ...]) -> bool:
+        """Whether work here has to do with every one of `items`."""
+        relations = self.relations or Relations(self.guide, self.snapshot)
+        return all(relations.related(mine, theirs) for mine in self.items for theirs in items)
+
+    def only(self, kind: str | None) -> View:
+        """The same view for its items of one kind alone: of a pair, the one."""
+        items = tuple(item for item in self.items if kind is not None and item.startswith(f"{kind}/"))
+        return replace(self, items=items)
 
     def name(self, kind: str) -> str:
         """The name of this view's item of `kind`, empty when there is none."""
@@ -137,9 +80,7 @@ class View:
         if own:
             return own
         every = tuple(f"{field.owner}/{name}" for name in self.snapshot.items.get(field.owner, ()))
-        return tuple(
-            item for item in every if all(related(self.guide, self.snapshot, mine, item) for mine in self.items)
-        )
+        return tuple(item for item in every if self.concerns((item,)))
 
     def setting(self, key: str) -> FieldSet | None:
         """The committed value of a field as it was set; None when unset or when several items have one."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HELM_4, _tool
+from tests.conftest import HELM_3, HELM_4, _tool
+from tests.end_to_end.docker_machine import DockerMachine
 from tests.end_to_end.harness import Machine
 
 
@@ -30,3 +31,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
     machine = Machine(tmp_path_factory.mktemp("served"), _tool(HELM_4))
     with machine.sandbox() as info:
         yield info
+
+
+@pytest.fixture(params=["helm3", "helm4", "helm4-docker-registry"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
+    """Each supported helm on the sandbox's registry, and helm 4 on CNCF distribution as Debian packages it."""
+    kind = DockerMachine if request.param.endswith("docker-registry") else Machine
+    return kind(tmp_path, _tool(HELM_3 if request.param == "helm3" else HELM_4))

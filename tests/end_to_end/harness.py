@@ -159,3 +159,33 @@ def chain_holds(journal: Path) -> bool:
         ' prev=$(printf %s "$line" | sha256sum | cut -d" " -f1); done < "$1"'
     )
     return subprocess.run(["bash", "-c", script, "bash", journal], timeout=WAIT, check=False).returncode == 0
+
+
+def problems(answer: Answer) -> list[dict[str, str]]:
+    """What the user was told went wrong, in order: each with `what`, `means`, `todo`, `detail` (empty when unsaid)."""
+    labels = {"it means": "means", "do next": "todo", "detail": "detail"}
+    found: list[dict[str, str]] = []
+    for line in answer.err.splitlines():
+        if line.startswith("✗ "):
+            found.append({"what": line[2:], "means": "", "todo": "", "detail": ""})
+        for label, key in labels.items():
+            if found and line.startswith(f"  {label:<9} "):
+                found[-1][key] = f"{found[-1][key]}\n{line[12:]}".strip()
+    return found
+
+
+def finishes(machine: Machine, info: dict[str, Any], answers: str | Path, *, name: str = "demo") -> Answer:
+    """Runs to the end: all steps done, the newest revision deployed and ready, and nothing asked or saved twice."""
+    done = machine.run(name, Path(answers))
+    assert done.code == 0, done.all
+    assert "8 of 8 steps done" in done.out
+    assert machine.history(info)[-1]["status"] == "deployed"
+    assert chain_holds(machine.journal(name))
+    events = machine.events(name)
+    intents = [
+        json.dumps([event["type"], event["data"]], sort_keys=True) for event in events if event["type"] != "found"
+    ]
+    assert len(set(intents)) == len(intents)
+    begun, ended = machine.events(name, "change_started"), machine.events(name, "change_finished")
+    assert [event["data"]["change"] for event in begun] == [event["data"]["change"] for event in ended]
+    return done

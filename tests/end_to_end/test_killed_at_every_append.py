@@ -109,7 +109,6 @@ def lines(served: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> l
 @pytest.mark.parametrize(
     ("mode", "type"),
     [
-        (killer.TORN, "attested"),
         (killer.AFTER, "change_started"),
         (killer.AFTER, "process_started"),
         (killer.BEFORE, "change_finished"),
@@ -123,7 +122,12 @@ def test_killed_around_the_upgrade(tmp_path: Path, served: dict[str, Any], lines
 @pytest.mark.parametrize("mode", killer.MODES)
 def test_killed_at_every_append(tmp_path: Path, served: dict[str, Any], lines: list[str], mode: str):
     helm = Path(served["helm"])
-    numbers = range(len(lines))
+    numbers = list(range(len(lines)))
+    if mode in (killer.TORN, killer.UNSYNCED):
+        numbers.pop(0)  # the header comes into being at once, as a whole file
+    if mode == killer.UNSYNCED:
+        # To whoever reads the file it is as good as saved: one line of each type is enough.
+        numbers = sorted({lines.index(type) for type in lines} - {0})
     with ThreadPoolExecutor(2) as two:
         died = list(
             two.map(resumed_after_death, *zip(*((tmp_path, helm, served, mode, n) for n in numbers), strict=True))

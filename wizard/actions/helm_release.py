@@ -12,11 +12,12 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from state.actor import current_actor
-from state.events import BAD, CANCELLED, COULD_NOT_LOOK, DONE, FAILED, GOOD, NOT_YET
+from state.events import BAD, CANCELLED, COULD_NOT_LOOK, DONE, FAILED, GOOD, NOT_YET, UNKNOWN
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from wizard.actions.values_file import ValuesFile, canonical_sha256, differences, read_values, same_values
 from wizard.adapters.helm_states import WayOut, pending_way_out
@@ -37,6 +38,8 @@ from wizard.ports import (
     Writers,
 )
 from wizard.secret import Secret
+from wizard.status import ACTION, last_change
+from wizard.together import together
 from wizard.view import View
 
 if TYPE_CHECKING:
@@ -57,6 +60,8 @@ class _Payload:
     username: str
     cluster: ClusterIdentity
     way_out: WayOut | None
+    last: int
+    """The newest revision that was there, 0 when there was none."""
 
 
 class HelmRelease:
@@ -77,9 +82,11 @@ class HelmRelease:
         values = await asyncio.to_thread(read_values, view.value("values_file"))
         _require_same_file(view, values)
         release, namespace = view.value("release"), view.value("namespace")
-        identity, exists, history = await asyncio.gather(
-            cluster.identity(), cluster.namespace_exists(namespace), helm.history(release, namespace)
-        )
+        async with together() as looks:
+            identifying = looks.create_task(cluster.identity())
+            existing = looks.create_task(cluster.namespace_exists(namespace))
+            remembering = looks.create_task(helm.history(release, namespace))
+        identity, exists, history = identifying.result(), existing.result(), remembering.result()
         _require_same_cluster(view, identity)
         live = await helm.values(release, namespace) if history else {}
         upgrade = Upgrade(
@@ -92,7 +99,8 @@ class HelmRelease:
             create_namespace=not exists,
         )
         out = pending_way_out(history)
-        payload = _Payload(upgrade, values, view.value("registry"), view.value("username"), identity, out)
+        last = history[-1].revision if history else 0
+        payload = _Payload(upgrade, values, view.value("registry"), view.value("username"), identity, out, last)
         changes = _changes(upgrade, values, history, live, exists=exists, out=out)
         commands = await helm.commands_shown(upgrade, payload.registry, payload.username)
         if out:
@@ -105,7 +113,7 @@ class HelmRelease:
             notes=self._notes(view, values),
             undo=_undo(upgrade, history),
             way_out=" ".join((out.what, out.means, out.todo)) if out else "",
-            ours=out is not None and _is_ours(view, history),
+            ours=out is not None and _is_ours(view, history[-1], live),
             payload=payload,
         )
 
@@ -137,7 +145,7 @@ class HelmRelease:
         the next plan upgrades again.
         """
         payload: _Payload = plan.payload
-        helm, cluster = _ports(readers)
+        _, cluster = _ports(readers)
         if writers.helm is None:
             raise Problem("no-helm", "helm was not found.", todo="Run `privatelink-wizard doctor`.")
         token = secrets.get(self._token)
@@ -147,13 +155,14 @@ class HelmRelease:
                 "The registry's token is not known in this session.",
                 means="It is never written down, so each session asks for it.",
                 todo="Copy it from the vendor's portal again.",
+                exit_code=EXIT_NOT_YET,
             )
         await _pin(view, payload, cluster, log)
         actor = _Acting(writers.helm, cluster, payload, log, progress)
         if payload.way_out is not None:
             await actor.recover(payload.way_out)
             await _pin(view, payload, cluster, log)
-        await actor.upgrade(plan, token, helm)
+        await actor.upgrade(plan, token)
 
     # ------------------------------------------------------------ resume
 
@@ -174,7 +183,11 @@ class HelmRelease:
             return
         await _wait_for_helm(record, progress, gone=gone)
         helm, _ = _ports(readers)
-        history = await helm.history(view.value("release"), view.value("namespace"))
+        # What was acted on then; the fields may name another release by now.
+        facts = record.started.data.facts
+        history = await helm.history(
+            facts.get("release") or view.value("release"), facts.get("namespace") or view.value("namespace")
+        )
         outcome, summary = _how_it_ended(record, history)
         log.finished(change, outcome=outcome, summary=summary, **_facts(history))
 
@@ -204,7 +217,10 @@ class _Acting:
         change = uuid4().hex
         what = self._payload.upgrade
         summary = _recovery_summary(what, out)
-        self._log.started(change, summary=summary)
+        # An uninstall works on the last revision; a rollback makes a new one.
+        revision = self._payload.last if out.revision is None else self._payload.last + 1
+        traces = {**_traces(what, revision), "undoes": str(out.revision is None)}
+        self._log.started(change, summary=summary, facts=traces)
         self._progress(Moment("phase", summary))
         started = self._started(change)
         with _Ended(self._log, change, summary):
@@ -223,11 +239,22 @@ class _Acting:
                 )
         self._log.finished(change, outcome=DONE, summary=summary)
 
-    async def upgrade(self, plan: Plan, token: Secret, reader: HelmReader) -> None:
+    async def upgrade(self, plan: Plan, token: Secret) -> None:
         """Logs in and upgrades, watching the workloads while helm waits for them."""
         change = uuid4().hex
         payload, what = self._payload, self._payload.upgrade
-        self._log.started(change, summary=plan.summary, commands=plan.commands, digest=plan.digest, undo=plan.undo)
+        self._log.started(
+            change,
+            summary=plan.summary,
+            commands=plan.commands,
+            digest=plan.digest,
+            undo=plan.undo,
+            facts={
+                **_traces(what, _revision_made(payload)),
+                "chart_version": what.version,
+                "sent_sha256": canonical_sha256(payload.values.values),
+            },
+        )
         with _Ended(self._log, change, plan.summary):
             self._progress(Moment("phase", f"log in to {payload.registry}"))
             await self._helm.login(payload.registry, payload.username, token)
@@ -235,10 +262,13 @@ class _Acting:
             watching = asyncio.create_task(self._watch())
             try:
                 release = await self._helm.upgrade(what, started=self._started(change), progress=self._line)
+            except Problem as problem:
+                if problem.code == "pods-not-ready":
+                    problem.detail = "\n".join((problem.detail, *await self._why_not_ready()))
+                raise
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
-            live = await reader.values(what.release, what.namespace)
         self._log.finished(
             change,
             outcome=DONE,
@@ -247,7 +277,6 @@ class _Acting:
             chart_version=release.chart_version,
             status=release.status,
             values_sha256=payload.values.facts.sha256,
-            live_values_sha256=canonical_sha256(live),
         )
 
     def _started(self, change: str) -> Callable[[ProcessIdentity], None]:
@@ -258,6 +287,14 @@ class _Acting:
 
     def _line(self, text: str) -> None:
         self._progress(Moment("line", text))
+
+    async def _why_not_ready(self) -> tuple[str, ...]:
+        """What the cluster says of each waiting workload; empty when it can't be asked."""
+        try:
+            workloads = await self._cluster.workloads(self._payload.upgrade.release, self._payload.upgrade.namespace)
+        except Problem:
+            return ()
+        return tuple(_waits(workload) for workload in _waiting(workloads))
 
     async def _watch(self) -> None:
         """Reports ready pods while helm waits; a look that fails is reported and tried again."""
@@ -306,6 +343,8 @@ class _Ended:
                 detail=error.detail[-DETAIL_LIMIT:],
                 code=error.code,
             )
+        elif isinstance(error, Exception):
+            self._log.finished(self._change, outcome=UNKNOWN, summary=f"{self._summary}: {type(error).__name__}")
 
 
 DETAIL_LIMIT = 2000
@@ -314,10 +353,16 @@ DETAIL_LIMIT = 2000
 async def _pin(view: View, payload: _Payload, cluster: ClusterReader, log: Log) -> None:
     """Reads the cluster's identity again before a write, and stops when it is not the one that was planned for."""
     identity = await cluster.identity()
-    if (identity.server, identity.uid) != (payload.cluster.server, payload.cluster.uid):
+    if not _same_cluster(payload.cluster.server, payload.cluster.uid, identity):
         raise _other_cluster(payload.cluster.server, payload.cluster.uid, identity)
     _require_same_cluster(view, identity)
-    log.pinned("cluster", {"server": identity.server, "uid": identity.uid})
+    if identity.uid is not None or "cluster" not in view.snapshot.identities:
+        log.pinned("cluster", {"server": identity.server, "uid": identity.uid})
+
+
+def _same_cluster(server: str | None, uid: str | None, found: ClusterIdentity) -> bool:
+    """By address and UID; by address alone where one of the two looks was not allowed to see the UID."""
+    return server == found.server and (uid == found.uid or None in (uid, found.uid))
 
 
 def _require_same_cluster(view: View, identity: ClusterIdentity) -> None:
@@ -325,7 +370,7 @@ def _require_same_cluster(view: View, identity: ClusterIdentity) -> None:
     if pinned is None:
         return
     facts = pinned.data.facts
-    if (facts.get("server"), facts.get("uid")) != (identity.server, identity.uid):
+    if not _same_cluster(facts.get("server"), facts.get("uid"), identity):
         raise _other_cluster(facts.get("server"), facts.get("uid"), identity)
 
 
@@ -334,7 +379,7 @@ def _other_cluster(server: str | None, uid: str | None, found: ClusterIdentity) 
         "other-cluster",
         f"This is another cluster: {found.server} (kube-system {found.uid or 'unknown'}) "
         f"instead of {server} (kube-system {uid or 'unknown'}).",
-        means="Nothing was changed.",
+        means="What is there says nothing about this setup, and nothing was changed.",
         todo="Choose the kubeconfig context of the setup's cluster, or make a new setup for this one.",
         exit_code=EXIT_BAD,
     )
@@ -362,10 +407,15 @@ async def _wait_for_helm(record: ChangeRecord, progress: Callable[[Moment], None
 
 def _how_it_ended(record: ChangeRecord, history: tuple[Release, ...]) -> tuple[str, str]:
     """Outcome and summary of an interrupted change, from what helm remembers of the release."""
-    summary = record.started.data.summary
+    started = record.started.data
+    summary = started.summary
     if not history:
-        return FAILED, f"{summary}: interrupted; there is no release"
+        if started.facts.get("undoes") == "True":
+            return DONE, f"{summary}: it is uninstalled"
+        return CANCELLED, f"{summary}: interrupted before helm made a release"
     last = history[-1]
+    if last.revision < int(started.facts.get("revision", "0")):
+        return CANCELLED, f"{summary}: interrupted before helm made a revision; {last.revision} is {last.status}"
     if last.status in PENDING:
         return FAILED, f"{summary}: interrupted; revision {last.revision} is {last.status}"
     if last.status == DEPLOYED:
@@ -448,23 +498,44 @@ def _recovery_summary(what: Upgrade, out: WayOut) -> str:
     return f"roll {what.release} back to revision {out.revision}: it is {out.status}"
 
 
-def _is_ours(view: View, history: tuple[Release, ...]) -> bool:
-    """Whether the pending revision comes from our own interrupted run: the last change that ended was that one.
+def _is_ours(view: View, pending: Release, live: Mapping[str, Any]) -> bool:
+    """Whether the pending revision comes from our own interrupted run.
 
-    Only then is taking the way out a continuation of what the user already said yes to.
+    Only then is taking the way out a continuation of what the user already said yes to. In doubt it is not ours:
+    rolling back what somebody else is in the middle of would be worse than asking. So everything must agree: the
+    number we were to make, a time within our run, and for an upgrade its version and values.
     """
-    mine = [
-        change
-        for change in view.snapshot.changes.values()
-        if change.started.data.step == view.step.id and tuple(change.started.data.items) == view.items
-    ]
-    if not mine or mine[-1].finished is None or mine[-1].process is None:
+    change = last_change(view)
+    if change is None or change.process is None or change.finished is None or change.finished.data.outcome == DONE:
         return False
-    ended = mine[-1].finished.data
-    if ended.outcome == DONE:
+    traces = change.started.data.facts
+    if traces.get("revision") != str(pending.revision):
         return False
-    known = ended.facts.get("revision")
-    return known is None or known == str(history[-1].revision)
+    if not _within(pending.updated, change.process.ts, change.finished.ts):
+        return False
+    if "chart_version" not in traces:
+        return True
+    return traces["chart_version"] == pending.chart_version and traces.get("sent_sha256") == canonical_sha256(live)
+
+
+def _within(moment: str, begin: str, end: str) -> bool:
+    """Whether helm's time lies between two of ours; a time that can't be read does not."""
+    try:
+        return datetime.fromisoformat(begin) <= datetime.fromisoformat(moment) <= datetime.fromisoformat(end)
+    except (ValueError, TypeError):
+        return False
+
+
+def _traces(what: Upgrade, revision: int) -> dict[str, str]:
+    """What a change will have left behind, by which it is recognised after a crash."""
+    return {"release": what.release, "namespace": what.namespace, "revision": str(revision)}
+
+
+def _revision_made(payload: _Payload) -> int:
+    """The revision the upgrade will make: an uninstall before it begins anew, a rollback takes one number."""
+    if payload.way_out is None:
+        return payload.last + 1
+    return 1 if payload.way_out.revision is None else payload.last + 2
 
 
 def _summary(wanted: Upgrade, history: tuple[Release, ...]) -> str:
@@ -492,7 +563,11 @@ async def check_release(view: View, readers: Readers) -> Finding:
     """The release is deployed at the wanted version, with the values that were sent."""
     helm, cluster = _ports(readers)
     release, namespace, version = view.value("release"), view.value("namespace"), view.value("version")
-    identity, history = await asyncio.gather(cluster.identity(), helm.history(release, namespace))
+    async with together() as looks:
+        identifying = looks.create_task(cluster.identity())
+        remembering = looks.create_task(helm.history(release, namespace))
+    identity, history = identifying.result(), remembering.result()
+    _require_same_cluster(view, identity)
     request = f"helm history {release} --namespace {namespace}"
     where = f"{identity.server} kube-system {identity.uid or 'unknown'}"
     if not history:
@@ -531,15 +606,12 @@ def _release_verdict(view: View, history: tuple[Release, ...], version: str, liv
 
 
 def _sent_values(view: View) -> str | None:
-    """The digest of the values as helm told them right after our upgrade, else of the file that is named."""
-    for change in reversed(list(view.snapshot.changes.values())):
+    """The digest of the values that our last upgrade for these inputs sent, else of the file that is named."""
+    for change in reversed(tuple(view.snapshot.changes.values())):
         started = change.started.data
-        if (started.step, tuple(started.items)) != (view.step.id, view.items) or change.finished is None:
-            continue
-        if started.fingerprint != view.fingerprint("action", 1):
-            continue
-        if live := change.finished.data.facts.get("live_values_sha256"):
-            return live
+        mine = (started.step, tuple(started.items)) == (view.step.id, view.items)
+        if mine and started.fingerprint == view.fingerprint(ACTION, 1) and "sent_sha256" in started.facts:
+            return started.facts["sent_sha256"]
     try:
         values = read_values(view.value("values_file"))
         _require_same_file(view, values)
@@ -552,20 +624,30 @@ async def check_workloads(view: View, readers: Readers) -> Finding:
     """Every workload of the release has all its pods ready."""
     _, cluster = _ports(readers)
     release, namespace = view.value("release"), view.value("namespace")
-    identity, workloads = await asyncio.gather(cluster.identity(), cluster.workloads(release, namespace))
+    async with together() as looks:
+        identifying = looks.create_task(cluster.identity())
+        listing = looks.create_task(cluster.workloads(release, namespace))
+    identity, workloads = identifying.result(), listing.result()
+    _require_same_cluster(view, identity)
     answer = json.dumps([_told(workload) for workload in workloads])
     request = f"workloads of release {release} in namespace {namespace}"
     seen = evidence("kubernetes", request, answer, f"{identity.server} kube-system {identity.uid or 'unknown'}")
     if not workloads:
         return Finding(NOT_YET, f"release {release} has no workloads in {namespace}", "Run this step.", (seen,))
-    waiting = [workload for workload in workloads if workload.ready < workload.wanted or workload.wanted == 0]
+    waiting = _waiting(workloads)
     if waiting:
-        first = waiting[0]
-        reason = f": {first.reasons[0]}" if first.reasons else ""
-        text = f"{first.kind} {first.name} has {first.ready} of {first.wanted} pods ready{reason}"
-        return Finding(BAD, text, f"kubectl describe pods --namespace {namespace}", (seen,))
+        return Finding(BAD, _waits(waiting[0]), f"kubectl describe pods --namespace {namespace}", (seen,))
     ready = ", ".join(f"{workload.name} {workload.ready} of {workload.wanted}" for workload in workloads)
     return Finding(GOOD, f"pods ready: {ready}", "", (seen,))
+
+
+def _waiting(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
+    return tuple(workload for workload in workloads if workload.ready < workload.wanted or workload.wanted == 0)
+
+
+def _waits(workload: Workload) -> str:
+    reason = f": {workload.reasons[0]}" if workload.reasons else ""
+    return f"{workload.kind} {workload.name} has {workload.ready} of {workload.wanted} pods ready{reason}"
 
 
 def _told(workload: Workload) -> dict[str, Any]:

@@ -7,6 +7,7 @@ cluster proves the DNS step (DESIGN.md section 2, step 5).
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 from collections.abc import Sequence
 
@@ -26,7 +27,9 @@ async def resolver_here(view: View, readers: Readers, *, hosts: tuple[str, ...],
         return Finding(COULD_NOT_LOOK, "no host names are entered yet", "Enter the host names.")
     answers = await asyncio.gather(*(readers.dns.resolve(name) for name in names))
     seen = tuple(_seen(answer) for answer in answers)
-    verdict, text, todo = judge(answers, wanted=frozenset(view.values(address)))
+    # Good is any endpoint of the item that the hosts belong to, not only the one this step runs for.
+    owner = view.guide.fields()[hosts[0]].owner
+    verdict, text, todo = judge(answers, wanted=frozenset(view.only(owner).values(address)))
     return Finding(verdict, text, todo, seen)
 
 
@@ -49,14 +52,18 @@ def judge(answers: Sequence[DnsAnswer], wanted: frozenset[str]) -> tuple[str, st
             "Create the DNS record, or look from inside the VNet.",
         )
     stray = {answer.host: set(answer.addresses) - wanted for answer in answers}
-    public = {host: addresses for host, addresses in stray.items() if addresses}
-    if public:
-        host, addresses = next(iter(public.items()))
+    elsewhere = {host: addresses for host, addresses in stray.items() if addresses}
+    if elsewhere:
+        host, addresses = next(iter(elsewhere.items()))
+        crosses = ": from here data would cross the public internet" if any(map(_is_public, addresses)) else ""
         return (
             BAD,
-            f"{host} resolves here to {', '.join(sorted(addresses))}, not to the endpoint: from here data would cross "
-            "the public internet",
+            f"{host} resolves here to {', '.join(sorted(addresses))}, not to the endpoint{crosses}",
             "If this machine is inside the VNet, the DNS record is missing or the zone is not linked.",
         )
     named = ", ".join(f"{answer.host} to {', '.join(sorted(answer.addresses))}" for answer in answers)
     return GOOD, f"resolves here: {named}", ""
+
+
+def _is_public(address: str) -> bool:
+    return ipaddress.ip_address(address).is_global

@@ -10,11 +10,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from state.events import FileFacts
 from state.problem import EXIT_BAD, Problem
+from wizard.files import expanded, read_file
 from wizard.guide import CHANGE, CREATE, REMOVE, Change
 from wizard.text import one_line
 
@@ -46,10 +46,9 @@ def read_values(path: str) -> ValuesFile:
     """Reads a values file once. Raises Problem when it is missing, too large, or not a YAML mapping."""
     from wizard.safe_yaml import load_typed
 
-    where = Path(path).expanduser()
+    where = expanded(path)
     try:
-        with where.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_file(where, MAX_BYTES)
     except OSError as error:
         raise Problem(
             "values-unreadable",
@@ -131,7 +130,7 @@ def _leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
     elif isinstance(values, list) and values:
         for index, value in enumerate(values):
             yield from _leaves(value, (*path, str(index)))
-    else:
+    elif path:  # no values at all have no leaf
         yield path, values
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wizard.adapters.process_identity import identity_of
+from wizard.adapters.spawn import spawn
 from wizard.ports import ProcessIdentity, Progress
 
 LINE_LIMIT = 4096  # bytes shown of one line
@@ -73,7 +74,7 @@ async def run(
         if started is not None:
             entrance, gate = descriptors.pipe()
             command, inherited = ["/bin/sh", "-c", _GATE, str(entrance), *argv], (entrance,)
-        process = await asyncio.create_subprocess_exec(
+        process = await spawn(
             *command,
             env=dict(env),
             stdin=asyncio.subprocess.DEVNULL if stdin is None else _input(descriptors, stdin, scratch),

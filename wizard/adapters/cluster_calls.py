@@ -320,7 +320,10 @@ def _client_of(target: Target, _changed: int, size: int) -> Any:
         raise _plugin_failed("\n".join(said.texts), target)
     configuration = client.configuration
     configuration.retries = 0
-    _set_proxy(configuration)
+    try:
+        _set_proxy(configuration)
+    except ValueError as error:  # urlsplit, of a server that is no URL
+        raise _kubeconfig_wrong(str(error), target) from None
     return kubernetes.client.ApiClient(configuration)
 
 

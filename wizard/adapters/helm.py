@@ -15,10 +15,13 @@ from wizard.adapters import child_process, helm_commands
 from wizard.adapters.helm_commands import HelmConfig
 from wizard.adapters.helm_errors import explain, redact
 from wizard.adapters.helm_files import note_user
+from wizard.files import read_file
 from wizard.ports import HelmVersion, ProcessIdentity, Progress, Release, Upgrade
 from wizard.secret import Secret
 
 MINIMUM = (3, 8)  # OCI registries are no longer experimental from here on
+
+CA_LIMIT = 4 * 1024 * 1024  # bytes; the system's own bundle has a quarter of a megabyte
 
 _VERSION_TIMEOUT = 15.0  # seconds
 _LOOK_TIMEOUT = 60.0  # seconds; a credential plugin may ask its cloud first
@@ -87,7 +90,7 @@ class HelmLooker:
             raise Problem("argument-not-usable", f"{release!r} cannot be given to helm.", exit_code=EXIT_BAD)
         try:
             return await getattr(ReadingCommand(runner), method)(release, **options)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _not_understood(f"the answer to {method.replace('_', ' ')}") from error
 
 
@@ -96,12 +99,12 @@ class HelmActor:
 
     `started` is called with helm's identity before helm begins: it waits at a gate that opens when `started` has
     returned, so a journal written there cannot miss a running helm. Cancelling a call sends SIGTERM to helm, which
-    then marks the release as failed within milliseconds.
+    then marks the release as failed within milliseconds. A `looker` of the same config lends the version it knows.
     """
 
-    def __init__(self, config: HelmConfig) -> None:
+    def __init__(self, config: HelmConfig, looker: HelmLooker | None = None) -> None:
         self._config = config
-        self._looker = HelmLooker(config)
+        self._looker = looker or HelmLooker(config)
 
     async def login(self, registry: str, user: str, token: Secret) -> None:
         """Log in to the registry; the token goes to helm's stdin and to its file in the private directory."""
@@ -143,9 +146,12 @@ class HelmActor:
             raise
         try:
             return _release_of_upgrade(json.loads(answer))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             # Cut off for its size, or another shape: the history tells the same in few words.
-            return (await self._looker.history(what.release, what.namespace))[-1]
+            history = await self._looker.history(what.release, what.namespace)
+            if not history:
+                raise _not_understood("the upgrade ended well, but there is no release") from None
+            return history[-1]
 
     async def rollback(
         self,
@@ -291,7 +297,7 @@ def _ca_bundle(config: HelmConfig) -> Path:
 def _read_ca(path: str) -> bytes:
     """The CA file's content, once it is known to hold a certificate: helm 3.19 and 4.1 panic where it does not."""
     try:
-        content = Path(path).read_bytes()
+        content = read_file(Path(path), CA_LIMIT)
         ssl.create_default_context(cadata=content.decode("ascii"))
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise explain(f"can't read CA file: {error}", facts={"ca_file": path}) from error

@@ -19,6 +19,7 @@ from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from wizard.secret import MASK
 
 _DETAIL_LIMIT = 8000  # characters of helm's text kept
+_EXAMINED, _LINE = 16_000, 2000  # characters examined in all, and of one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,8 @@ _CLUSTER: tuple[Rule, ...] = (
 
 _FORBIDDEN: tuple[Rule, ...] = (
     Rule(
-        r"(?P<resource>[\w.-]+)(?: \"[\w.-]+\")? is forbidden: User \"[^\"]*\" cannot (?P<verb>\w+) resource"
+        r"(?<![\w.-])(?P<resource>[\w.-]++)(?: \"[\w.-]+\")? is forbidden: User \"[^\"]*\""
+        r" cannot (?P<verb>\w+) resource"
         r" \"[\w./-]+\" in API group \"[\w.-]*\" in the namespace \"(?P<where>[\w.-]+)\"",
         "cluster-forbidden",
         "Your account may not {verb} {resource} in namespace {where}.",
@@ -154,7 +156,8 @@ _FORBIDDEN: tuple[Rule, ...] = (
         EXIT_NOT_YET,
     ),
     Rule(
-        r"(?P<resource>[\w.-]+)(?: \"[\w.-]+\")? is forbidden: User \"[^\"]*\" cannot (?P<verb>\w+) resource",
+        r"(?<![\w.-])(?P<resource>[\w.-]++)(?: \"[\w.-]+\")? is forbidden: User \"[^\"]*\""
+        r" cannot (?P<verb>\w+) resource",
         "cluster-forbidden",
         "Your account may not {verb} {resource} in the whole cluster.",
         "helm needs this right for the release.",
@@ -162,7 +165,7 @@ _FORBIDDEN: tuple[Rule, ...] = (
         EXIT_NOT_YET,
     ),
     Rule(
-        r"(?P<resource>[\w.-]+)(?: \"[\w.-]+\")? is forbidden: ",
+        r"(?<![\w.-])(?P<resource>[\w.-]++)(?: \"[\w.-]+\")? is forbidden: ",
         "cluster-forbidden",
         "The cluster does not allow what helm wants to do with {resource}.",
         "A right is missing, or a policy or quota of the cluster stands against it.",
@@ -226,7 +229,7 @@ _REGISTRY: tuple[Rule, ...] = (
     ),
     Rule(
         r"failed to perform \"FetchReference\"[^\n]*not found|MANIFEST_UNKNOWN|manifest unknown"
-        r"|chart [^\n]*version [^\n]*not found|[^\n]*\d: not found",
+        r"|chart [^\n]*version [^\n]*not found|\d: not found",
         "chart-not-found",
         "The registry has no version {version} of {chart}.",
         "The version or the path of the chart is wrong.",
@@ -385,7 +388,8 @@ def explain(
     text: str, *, facts: Mapping[str, str] | None = None, secrets: Iterable[str] = (), code: int | None = None
 ) -> Problem:
     """The Problem that helm's stderr tells of. `secrets` are spellings that are masked; `code` is helm's exit code."""
-    text = redact(text, secrets).strip()
+    whole = redact(text, secrets).strip()
+    text = _examined(whole)
     known = _Facts(facts or {})
     unreachable = re.search(r"kubernetes cluster unreachable", text, re.IGNORECASE) is not None
     of_registry = not unreachable and _speaks_of_registry(text, known["registry"])
@@ -402,10 +406,16 @@ def explain(
         found = re.search(rule.pattern, text)
         if found:
             known.update({name: value for name, value in found.groupdict().items() if value})
-            return _problem(rule, known, text)
+            return _problem(rule, known, whole)
     if unreachable:
-        return _problem(_UNREACHABLE, known, text)
-    return _unknown(text, code)
+        return _problem(_UNREACHABLE, known, whole)
+    return _unknown(whole, code)
+
+
+def _examined(text: str) -> str:
+    """The last lines, very long ones without their middle: the patterns take more than linear time on hostile text."""
+    lines = text[-_EXAMINED:].splitlines()
+    return "\n".join(line if len(line) <= _LINE else f"{line[: _LINE // 2]} … {line[-_LINE // 2 :]}" for line in lines)
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -460,9 +470,16 @@ def _problem(rule: Rule, known: _Facts, text: str) -> Problem:
 
 
 def _unknown(text: str, code: int | None) -> Problem:
-    ended = "helm ended with an error." if code is None else f"helm ended with exit code {code}."
     if code is not None and code < 0:
-        ended = f"helm was ended by signal {-code}."
+        return Problem(
+            "helm-killed",
+            f"helm was ended by signal {-code}.",
+            means="It could not clean up: it may have left the release pending, half way between two states.",
+            todo="Try again: the plan then shows what was left and the way out of it.",
+            detail=text[-_DETAIL_LIMIT:],
+            exit_code=EXIT_BAD,
+        )
+    ended = "helm ended with an error." if code is None else f"helm ended with exit code {code}."
     return Problem(
         "helm-failed",
         ended,

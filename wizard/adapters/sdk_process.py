@@ -22,6 +22,7 @@ from typing import TypeVar, TypeVarTuple, cast
 
 from state.problem import EXIT_NOT_YET, Problem
 from wizard.adapters import sdk_child
+from wizard.adapters.spawn import spawn
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class SdkProcess:
         self._scratch = scratch
         self._child: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._closed = False
         self._warming: asyncio.Task[None] | None = None
 
     @property
@@ -76,7 +78,8 @@ class SdkProcess:
         return cast(T, _unpack(answer))
 
     async def close(self) -> None:
-        """End the child; a later call would start another."""
+        """End the child, for good: a call that still waits for its turn is refused, not given another one."""
+        self._closed = True
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.wait({self._warming})
@@ -89,12 +92,14 @@ class SdkProcess:
                 await self._ready()
 
     async def _ready(self) -> asyncio.subprocess.Process:
+        if self._closed:
+            raise Problem("sdk-process-closed", "The program is ending.", exit_code=EXIT_NOT_YET)
         if self._child is not None and self._child.returncode is None:
             return self._child
         environment = {name: value for name, value in os.environ.items() if name not in self._drop_env}
         if self._scratch is not None:
             environment["TMPDIR"] = str(self._scratch)
-        self._child = await asyncio.create_subprocess_exec(
+        self._child = await spawn(
             sys.executable,
             "-P",  # the working directory is no place to import from
             "-c",

@@ -464,6 +464,7 @@ GUIDE = Guide(
     title="Azure Private Link for a hybrid DPE",
     source="Ataccama documentation, Azure Private Link for Hybrid DPE",
     steps=(CONNECTIVITY, REGISTER, CREATE_ENDPOINT, PROVIDE_ID, DNS, REDEPLOY, UPDATE, MARK_UPDATED),
+    unique=(("subscription_id",), ("endpoint_id",), ("release", "namespace")),
     kinds=(
         ItemKind(SUBSCRIPTION, "Subscription"),
         ItemKind(ENDPOINT, "Private Endpoint", references=(Reference("subscription", SUBSCRIPTION),)),

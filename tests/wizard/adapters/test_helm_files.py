@@ -80,11 +80,15 @@ def test_a_living_owners_directory_stays(environ, tmp_path):
 
 
 def test_a_dead_owners_directory_stays_while_its_helm_lives(environ, tmp_path):
-    gone = {"pid": 1, "start_time": "never", "boot_id": identity_of(os.getpid()).boot_id}
+    own = identity_of(os.getpid())
+    assert own is not None
+    gone = {"pid": 1, "start_time": "never", "boot_id": own.boot_id}
     path = leftover(tmp_path, gone)
     helm = subprocess.Popen(["sleep", "60"])
     try:
-        note_user(path, identity_of(helm.pid))
+        user = identity_of(helm.pid)
+        assert user is not None
+        note_user(path, user)
         assert sweep(environ) == 0
     finally:
         helm.kill()

@@ -177,3 +177,26 @@ asyncio.run(main())
     while identity_of(int(killed.stdout)) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+async def test_closing_while_a_call_waits_does_not_hang():
+    process = SdkProcess()
+    process.warm()
+    waiting = asyncio.ensure_future(process.call(os.getpid, timeout=10))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        await process.close()
+        outcome = (await asyncio.gather(waiting, return_exceptions=True))[0]
+    assert isinstance(outcome, Problem | int)
+
+
+async def test_cancelling_in_the_middle_of_a_start_leaves_no_process():
+    process = SdkProcess()
+    starting = asyncio.ensure_future(process.call(os.getpid, timeout=10))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    starting.cancel()
+    async with asyncio.timeout(30):
+        await asyncio.gather(starting, return_exceptions=True)
+    assert process.pid is None
+    await process.close()

@@ -1,0 +1,285 @@
+"""The command line as a script sees it: real processes, exit codes, stdout and stderr (DESIGN.md section 5)."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.setups import ENDPOINT_ID, SUBSCRIPTION, make_setup
+
+
+class Shell:
+    """Runs the program without a terminal."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.state = home / "state"
+
+    def __call__(self, *arguments: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-m", "wizard", *arguments],
+            env={
+                "PATH": os.defpath,
+                "HOME": str(self.home),
+                "LANG": "C.UTF-8",
+                "PRIVATELINK_STATE_DIR": str(self.state),
+                **env,
+            },
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    def json(self, *arguments: str, code: int = 0, **options: Any) -> Any:
+        done = self(*arguments, **options)
+        assert done.returncode == code, done.stderr.decode()
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """A home with one setup."""
+    found = Shell(tmp_path)
+    make_setup(found.state, "prod", 40)
+    return found
+
+
+# ---------------------------------------------------------------- usage
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["no-such-command"], "No such command"),
+        (["list", "--no-such-option"], "No such option"),
+        (["list", "-o", "xml"], "xml"),
+        (["validate"], "Missing argument"),
+        (["validate", "colour", "red"], "subscription-id"),
+        (["run", "prod"], "--answers"),
+        (["run", "Bad Name", "--answers", "/nowhere"], "/nowhere"),
+        (["review", "prd", "-o", "text"], "Did you mean prod"),
+        (["check", "UPPER"], "lower-case letters"),
+        (["check", "../../etc/passwd"], "lower-case letters"),
+        (["check", "prod", "--step", "99"], "no step 99"),
+        (["review", "./nowhere.jsonl", "-o", "text"], "no such file"),
+        (["review", "prod", "-o", "text", "--as-of", "2020-01-01"], "began at"),
+    ],
+    ids=range(13),
+)
+def test_usage_and_state_errors_are_two(shell: Shell, arguments: list[str], says: str):
+    done = shell(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == b"", "stdout is data alone"
+    assert says in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["new", "prod"], ["resume", "prod"], ["review", "prod"]], ids=str)
+def test_without_a_terminal_the_screens_name_the_other_commands(shell: Shell, arguments: list[str]):
+    done = shell(*arguments)
+    assert done.returncode == 2
+    for command in ("run NAME --answers FILE", "check NAME", "list", "review NAME -o text", "doctor"):
+        assert command in done.stderr.decode()
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["run", "--help"], ["--version"]], ids=str)
+def test_help_and_version_are_data(shell: Shell, arguments: list[str]):
+    done = shell(*arguments)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout
+
+
+# ---------------------------------------------------------------- where
+
+
+def test_the_state_dir_may_stand_before_or_after_the_command(shell: Shell, tmp_path: Path):
+    make_setup(tmp_path / "other", "elsewhere")
+    other = str(tmp_path / "other")
+    for arguments in (["--state-dir", other, "list"], ["list", "--state-dir", other]):
+        names = [entry["name"] for entry in shell.json(*arguments, "-o", "json")["setups"]]
+        assert names == ["elsewhere"]
+    both = shell.json("--state-dir", str(shell.state), "list", "--state-dir", other, "-o", "json")
+    assert [entry["name"] for entry in both["setups"]] == ["elsewhere"], "the inner one wins"
+
+
+def test_reading_makes_no_state_dir(shell: Shell, tmp_path: Path):
+    empty = tmp_path / "empty"
+    assert shell.json("list", "-o", "json", "--state-dir", str(empty)) == {
+        "format": "privatelink-wizard.list/1",
+        "setups": [],
+    }
+    assert "no setups yet" in shell("list", "--state-dir", str(empty)).stdout.decode()
+    assert not empty.exists()
+
+
+def test_a_state_dir_that_others_can_open_is_refused(shell: Shell):
+    shell.state.chmod(0o755)
+    done = shell("list")
+    assert done.returncode == 2
+    assert "chmod 700" in done.stderr.decode()
+
+
+# ---------------------------------------------------------------- list and review
+
+
+def test_list_has_its_documented_shape(shell: Shell):
+    (entry,) = shell.json("list", "-o", "json")["setups"]
+    assert {key: entry[key] for key in ("name", "guide", "mode", "sandbox", "done_steps", "all_steps", "next")} == {
+        "name": "prod",
+        "guide": "ataccama-azure",
+        "mode": "self-service",
+        "sandbox": True,
+        "done_steps": 0,
+        "all_steps": 8,
+        "next": 1,
+    }
+    assert (entry["intact"], entry["writable"], entry["problem"]) == (True, True, None)
+    assert shell("review", "prod", "--expect", entry["head"], "-o", "text").returncode == 0
+    assert "SANDBOX" in shell("list").stdout.decode()
+
+
+def test_list_shows_what_can_not_be_read(shell: Shell):
+    (shell.state / "setups" / "broken.jsonl").write_bytes(b"not a journal\n")
+    entries = {entry["name"]: entry for entry in shell.json("list", "-o", "json")["setups"]}
+    assert entries["prod"]["problem"] is None
+    assert "not a journal" in entries["broken"]["problem"]
+
+
+def test_a_changed_journal_and_another_head_are_one(shell: Shell, tmp_path: Path):
+    head = shell.json("list", "-o", "json")["setups"][0]["head"]
+    assert shell("review", "prod", "-o", "text", "--expect", "0" * 64).returncode == 1
+    path = shell.state / "setups" / "prod.jsonl"
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(path.read_bytes().replace(b"production", b"productioN", 1))
+    assert shell("review", str(copy), "-o", "json").returncode == 1
+    # Cut at a line: the chain holds, and only the head tells.
+    copy.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    assert shell("review", str(copy), "-o", "text").returncode == 0
+    assert shell("review", str(copy), "-o", "text", "--expect", head).returncode == 1
+
+
+def test_a_report_is_written_once_and_compared(shell: Shell, tmp_path: Path):
+    out = tmp_path / "report.json"
+    assert shell("review", "prod", "-o", "json", "--out", str(out)).returncode == 0
+    assert shell("review", "prod", "-o", "json", "--out", str(out)).returncode == 2, "nothing is overwritten"
+    assert shell("review", "prod", "--verify", str(out)).returncode == 0
+    out.write_text(out.read_text().replace('"mode": "self-service"', '"mode": "hybrid"'))
+    done = shell("review", "prod", "--verify", str(out))
+    assert done.returncode == 1
+    assert b"mode: hybrid in the report, self-service in the journal" in done.stdout
+
+
+def test_check_of_another_hosts_setup_uses_none_of_its_paths_and_records_nothing(shell: Shell):
+    before = (shell.state / "setups" / "prod.jsonl").read_bytes()
+    done = shell("check", "prod", "-o", "json")
+    assert done.returncode == 3
+    assert "entered by ada on build-01" in done.stderr.decode()
+    body = json.loads(done.stdout)
+    assert body["format"] == "privatelink-wizard.check/1"
+    assert body["recorded"] is False
+    assert (shell.state / "setups" / "prod.jsonl").read_bytes() == before
+
+
+# ---------------------------------------------------------------- validate
+
+
+def test_validate_says_so_in_its_exit_code(shell: Shell):
+    good = shell.json("validate", "subscription-id", SUBSCRIPTION.upper(), "-o", "json")
+    assert good["format"] == "privatelink-wizard.validate/1"
+    assert (good["kind"], good["ok"], good["normalized"], good["message"]) == (
+        "subscription-id",
+        True,
+        SUBSCRIPTION,
+        None,
+    )
+    bad = shell.json("validate", "endpoint-id", SUBSCRIPTION, "-o", "json", code=1)
+    assert bad["ok"] is False and bad["normalized"] == "" and bad["message"]
+    assert {part["state"] for part in bad["parts"]} <= {"ok", "bad", "missing"}
+    assert shell("validate", "endpoint-id", ENDPOINT_ID).returncode == 0
+
+
+def lines(shell: Shell, stdin: bytes, code: int) -> list[dict[str, Any]]:
+    done = shell("validate", "hostname", "-", stdin=stdin)
+    assert done.returncode == code, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_validate_takes_one_value_per_line(shell: Shell):
+    found = lines(shell, b"dpm.example.link\n\nminio.example.link\r\nx\x0cy.example.link\nlast.example.link", 1)
+    assert [one["value"] for one in found] == [
+        "dpm.example.link",
+        "",
+        "minio.example.link\r",
+        "x\x0cy.example.link",
+        "last.example.link",
+    ]
+    assert [one["ok"] for one in found][:3] == [True, False, True]
+    assert found[2]["normalized"] == "minio.example.link"
+    assert all(set(one) == {"value", "ok", "normalized", "parts", "message"} for one in found)
+
+
+def test_validate_of_nothing_is_ok_and_of_garbage_is_not(shell: Shell):
+    assert lines(shell, b"", 0) == []
+    (found,) = lines(shell, b"\xff\xfe\x1b[2J\n", 1)
+    assert not found["ok"]
+    assert "\x1b" not in shell("validate", "hostname", "\x1b]0;title\x07x").stdout.decode()
+
+
+def test_many_lines_in_are_many_lines_out(shell: Shell):
+    found = lines(shell, b"dpm.example.link\n" * 2000, 0)
+    assert len(found) == 2000
+
+
+# ---------------------------------------------------------------- streams
+
+
+def test_a_reader_that_goes_away_is_no_error_message(shell: Shell):
+    """`review NAME -o json | head -1`."""
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wizard", "review", "prod", "-o", "json"],
+        env={"PATH": os.defpath, "HOME": str(shell.home), "PRIVATELINK_STATE_DIR": str(shell.state)},
+        stdout=write,
+        stderr=subprocess.PIPE,
+    )
+    os.close(write)
+    os.close(read)
+    _, err = process.communicate(timeout=60)
+    assert err == b""
+
+
+def test_a_terminal_without_unicode_gets_ascii(shell: Shell):
+    done = shell("review", "prod", "-o", "text", LANG="C", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0, done.stderr
+    done.stdout.decode("ascii")
+
+
+def test_on_a_terminal_the_screens_say_that_they_are_not_there_yet(shell: Shell):
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wizard"],
+        env={"PATH": os.defpath, "HOME": str(shell.home), "LANG": "C.UTF-8", "TERM": "xterm"},
+        stdin=child,
+        stdout=child,
+        stderr=child,
+    )
+    os.close(child)
+    shown = b""
+    try:
+        while chunk := os.read(parent, 4096):
+            shown += chunk
+    except OSError:
+        pass  # the other end is closed: that is the end
+    finally:
+        os.close(parent)
+    assert process.wait(60) == 2
+    assert "no screens yet" in shown.decode()

@@ -1,0 +1,72 @@
+"""What the resolver here says, judged against the endpoints' addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from state.events import BAD, COULD_NOT_LOOK, GOOD, FieldSet
+from tests.setups import DPM, MINIO, VALUES
+from tests.wizard.engine import DNS, Resolver, items, snapshot_of, view_of
+from wizard.actions.resolver import judge, resolver_here
+from wizard.guide import ItemStep
+from wizard.ports import DnsAnswer, Readers
+
+IN, OUT = "10.20.1.4", "52.1.2.3"
+SNAPSHOT = snapshot_of(
+    *items("subscription/main", "endpoint/pe-weu", "dpe/dpe-01", links=[("dpe/dpe-01", "endpoint/pe-weu")]),
+    *(FieldSet(item=owner, field=key, value=value) for owner, key, value in VALUES),
+)
+
+
+async def look(resolver: Resolver | None, place: ItemStep = DNS):
+    view = view_of(SNAPSHOT, place)
+    return await resolver_here(view, Readers(dns=resolver), hosts=("dpm_host", "minio_host"), address="private_ip")
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdict", "says"),
+    [
+        ({DPM: (IN,), MINIO: (IN,)}, GOOD, "resolves here"),
+        ({DPM: (IN,), MINIO: (OUT,)}, BAD, "public internet"),
+        ({DPM: (IN, OUT), MINIO: (IN,)}, BAD, OUT),  # one way out is enough to leave by
+        ({DPM: (IN,)}, BAD, f"{MINIO} does not resolve here"),
+        ({}, BAD, f"{DPM}, {MINIO} does not resolve here"),
+    ],
+)
+async def test_good_is_every_host_within_the_endpoints_addresses(
+    answers: Mapping[str, tuple[str, ...]], verdict: str, says: str
+):
+    finding = await look(Resolver(answers))
+    assert finding.verdict == verdict
+    assert says in finding.text
+    assert [seen.request for seen in finding.evidence] == [
+        f"A and AAAA {host} from this machine's resolver" for host in (DPM, MINIO)
+    ]
+
+
+@pytest.mark.parametrize("error", ["timeout", "refused", "no answer"])
+async def test_silence_is_no_verdict(error: str):
+    finding = await look(Resolver({DPM: (), MINIO: ()}, error=error))
+    assert finding.verdict == COULD_NOT_LOOK
+    assert error in finding.text
+
+
+async def test_no_resolver_and_no_hosts_is_no_verdict():
+    assert (await look(None)).verdict == COULD_NOT_LOOK
+    empty = view_of(snapshot_of(*items("dpe/dpe-01", "endpoint/pe-weu")), DNS)
+    assert (await resolver_here(empty, Readers(dns=Resolver()), hosts=("dpm_host",), address="private_ip")).verdict == (
+        COULD_NOT_LOOK
+    )
+
+
+async def test_evidence_is_the_same_for_the_same_answer_in_another_order():
+    one = await look(Resolver({DPM: (IN, OUT), MINIO: (IN,)}))
+    other = await look(Resolver({DPM: (OUT, IN), MINIO: (IN,)}))
+    assert [seen.sha256 for seen in one.evidence] == [seen.sha256 for seen in other.evidence]
+
+
+def test_without_an_address_nothing_is_good():
+    verdict, _, _ = judge([DnsAnswer(DPM, (IN,), "s")], wanted=frozenset())
+    assert verdict == BAD

@@ -1,0 +1,338 @@
+"""The session: intents become events, and what is refused leaves no trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from state.actor import current_actor
+from state.events import (
+    COULD_NOT_LOOK,
+    GOOD,
+    Attested,
+    ChangeStarted,
+    EnvironmentSet,
+    Found,
+    GuideRef,
+    ProofWaived,
+)
+from state.problem import EXIT_NOT_YET, Problem
+from state.store import Store
+from tests.setups import DPM, MINIO, SUBSCRIPTION, make_setup
+from tests.state.make_journal import lines_of
+from tests.wizard.engine import (
+    DNS,
+    ENDPOINT,
+    GUIDE,
+    MARK,
+    TOKEN,
+    UPDATE,
+    Cluster,
+    Helm,
+    Resolver,
+    attest_until,
+    fill,
+    journalled,
+    opened,
+    refused,
+    release,
+    step_of,
+    with_step,
+)
+from tests.wizard.engine import (
+    SUBSCRIPTION as REGISTER,
+)
+from wizard.guide import ALREADY_DONE, DO_IT_FOR_ME, Check, Finding, ItemStep, Plan
+from wizard.ports import Readers
+from wizard.session import Session
+from wizard.view import View
+
+RIGHT = {DPM: ("10.20.1.4",), MINIO: ("10.20.1.4",)}
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    """A filled setup; its resolver answers with the endpoint's address."""
+    return fill(opened(tmp_path, Readers(dns=Resolver(RIGHT))))
+
+
+# ---------------------------------------------------------------- fields
+
+
+def test_what_is_committed_is_normalised_and_on_disk(tmp_path: Path):
+    session = opened(tmp_path)
+    session.add_item("subscription", "main")
+    commit = session.set_field("subscription/main", "subscription_id", f'  "{SUBSCRIPTION.upper()}"\n')
+    assert commit.changed and commit.parsed.ok
+    assert journalled(session)[-1].data.value == SUBSCRIPTION  # type: ignore[attr-defined]
+    assert session.snapshot.value("subscription/main", "subscription_id") == SUBSCRIPTION
+
+
+def test_a_wrong_value_is_not_written(tmp_path: Path):
+    session = opened(tmp_path)
+    session.add_item("subscription", "main")
+    before = journalled(session)
+    commit = session.set_field("subscription/main", "subscription_id", "my subscription")
+    assert not commit.changed and commit.parsed.message
+    assert journalled(session) == before
+
+
+def test_the_same_value_again_is_no_event_and_nothing_clears(session: Session):
+    before = len(journalled(session))
+    assert not session.set_field("endpoint/pe-weu", "private_ip", " 10.20.1.4 ").changed
+    assert len(journalled(session)) == before
+    assert session.set_field("endpoint/pe-weu", "private_ip", "  ").changed
+    assert session.snapshot.value("endpoint/pe-weu", "private_ip") is None
+    assert not session.set_field("endpoint/pe-weu", "private_ip", "").changed
+
+
+def test_intents_that_make_no_sense_are_refused_and_leave_no_trace(session: Session):
+    before = journalled(session)
+    for code, work in {
+        "no-such-item": lambda: session.set_field("endpoint/other", "private_ip", "10.0.0.1"),
+        "no-such-field": lambda: session.set_field(None, "colour", "red"),
+        "secret-field": lambda: session.set_field("dpe/dpe-01", "token", TOKEN.reveal()),
+        "unknown-kind": lambda: session.add_item("cluster", "one"),
+        "bad-item-name": lambda: session.add_item("endpoint", "../../etc"),
+        "cannot-link": lambda: session.link("endpoint/pe-weu", "dpe/dpe-01"),
+        "no-such-reference": lambda: session.set_reference("dpe/dpe-01", "subscription", "main"),
+        "unknown-mode": lambda: session.set_mode("hybrid?"),
+        "unknown-probe": lambda: session.consent("root"),
+        "no-such-route": lambda: session.choose_route(ENDPOINT, DO_IT_FOR_ME),
+        "no-such-step": lambda: session.view(ItemStep("step-nine")),
+        "no-proof-asked": lambda: session.waive_proof(ENDPOINT, "because"),
+        "no-reason": lambda: session.waive_proof(MARK, " \x1b[0m "),
+    }.items():
+        problem = refused(work)
+        assert problem.code == code
+        assert TOKEN.reveal() not in str(problem)
+    assert journalled(session) == before
+
+
+def test_what_is_there_already_is_not_written_again(session: Session):
+    before = journalled(session)
+    session.add_item("endpoint", "pe-weu")
+    session.link("dpe/dpe-01", "endpoint/pe-weu")
+    session.set_mode("self-service")
+    assert journalled(session) == before
+
+
+def test_a_removed_item_takes_its_values_and_places_along(session: Session):
+    session.remove_item("endpoint/pe-weu")
+    assert session.snapshot.value("endpoint/pe-weu", "private_ip") is None
+    assert DNS not in session.status().item_steps
+    session.add_item("endpoint", "pe-weu")
+    assert session.snapshot.value("endpoint/pe-weu", "private_ip") is None
+
+
+# ---------------------------------------------------------------- confirming
+
+
+def test_a_confirmation_holds_the_exact_text_and_where_it_came_from(session: Session):
+    session.attest(ItemStep("connectivity"))
+    session.attest(REGISTER, answers_sha256="a" * 64)
+    data = journalled(session)[-1].data
+    assert isinstance(data, Attested)
+    assert data.text == f"In the portal, the subscription {SUBSCRIPTION} is registered."
+    assert (data.text_id, data.revision, data.answers_sha256) == ("subscription-registered", 1, "a" * 64)
+    assert session.status().item_steps[REGISTER].status == "attested"
+
+
+def test_a_shut_gate_refuses_a_confirmation(session: Session):
+    before = journalled(session)
+    problem = refused(lambda: session.attest(ENDPOINT))
+    assert (problem.code, problem.exit_code) == ("gate-shut", EXIT_NOT_YET)
+    assert "step 2 main" in problem.what
+    assert journalled(session) == before
+
+
+async def test_the_last_step_wants_proof_or_a_reason(tmp_path: Path):
+    session = fill(opened(tmp_path, Readers(dns=Resolver(RIGHT), helm=Helm(release(1)), cluster=Cluster())))
+    attest_until(session, "redeploy")
+    values = tmp_path / "values.yml"
+    values.write_text("dpe: 1\n")
+    session.set_field("dpe/dpe-01", "values_file", str(values))
+    for check in ("release", "workloads"):
+        view = session.view(UPDATE)
+        session.record(
+            Found(
+                step=UPDATE.step,
+                items=UPDATE.items,
+                check=check,
+                verdict=GOOD,
+                text="seen",
+                fingerprint=view.fingerprint(check, 1),
+            )
+        )
+    assert session.status().item_steps[UPDATE].status == "observed"
+    problem = refused(lambda: session.attest(MARK))
+    assert (problem.code, problem.exit_code) == ("not-observed", EXIT_NOT_YET)
+    assert "step 3 pe-weu, step 5 dpe-01 pe-weu" in problem.what
+    session.waive_proof(MARK, "the cluster\nis not\x1b[2J reachable")
+    waived = journalled(session)[-1].data
+    assert isinstance(waived, ProofWaived) and waived.reason == "the cluster is not reachable"
+    session.attest(MARK)
+    assert session.status().item_steps[MARK].unproven == "the cluster is not reachable"
+    # Another version makes the reason old, as it makes the proof old.
+    session.set_field("dpe/dpe-01", "version", "16.3.0")
+    assert refused(lambda: session.attest(MARK)).code == "gate-shut"
+
+
+def test_a_step_that_is_looked_at_has_nothing_to_confirm(session: Session):
+    assert refused(lambda: session.attest(UPDATE)).code == "nothing-to-attest"
+
+
+def test_a_route_is_written_once(session: Session):
+    session.choose_route(ENDPOINT, ALREADY_DONE)
+    before = len(journalled(session))
+    session.choose_route(ENDPOINT, ALREADY_DONE)
+    assert len(journalled(session)) == before
+
+
+# ---------------------------------------------------------------- looking
+
+
+async def test_an_unchanged_finding_is_written_once(session: Session):
+    for _ in range(3):
+        await session.look(DNS)
+    assert [one.data.verdict for one in journalled(session, "found")] == [GOOD]  # type: ignore[attr-defined]
+    await session.look(DNS, closes=True)
+    assert len(journalled(session, "found")) == 2, "closing a step keeps what it was closed on"
+
+
+async def test_another_verdict_answer_or_input_is_news(session: Session):
+    session.readers = Readers(dns=Resolver(RIGHT))
+    await session.look(DNS)
+    session.readers = Readers(dns=Resolver({**RIGHT, MINIO: ("52.0.0.1",)}))  # verdict
+    await session.look(DNS)
+    session.readers = Readers(dns=Resolver({**RIGHT, MINIO: ("52.0.0.2",)}))  # answer alone
+    await session.look(DNS)
+    session.set_field("endpoint/pe-weu", "private_ip", "10.20.1.5")  # input
+    await session.look(DNS)
+    assert len(journalled(session, "found")) == 4
+    await session.look(DNS)
+    assert len(journalled(session, "found")) == 4
+
+
+async def test_an_unchanged_finding_is_written_again_after_a_quarter_of_an_hour(session: Session, tmp_path: Path):
+    """The same events, but written months ago: then the same answer is worth a line, and after that it is not."""
+    await session.look(DNS)
+    old = Store(tmp_path / "old")
+    make_setup(old.state_dir, "demo")
+    lines = lines_of([one.data for one in journalled(session)], "demo", GuideRef(id=GUIDE.id, version=1))
+    old.path_of("demo").write_bytes(b"\n".join(lines) + b"\n")
+    with old.open("demo") as writer:
+        again = Session(writer, GUIDE, current_actor("run"), readers=session.readers)
+        for wanted in (2, 2):
+            await again.look(DNS)
+            assert len(journalled(again, "found")) == wanted
+
+
+async def test_one_slow_or_failing_look_does_not_hold_up_the_others(tmp_path: Path):
+    async def slow(view: View, readers: Readers) -> Finding:
+        assert readers.cluster is not None
+        await readers.cluster.identity()
+        return Finding(GOOD, "in time")
+
+    async def forbidden(view: View, readers: Readers) -> Finding:
+        raise Problem("forbidden", "secrets is forbidden.", means="A right is missing.", todo="Ask for it.")
+
+    async def quick(view: View, readers: Readers) -> Finding:
+        return Finding(GOOD, "seen")
+
+    checks = (
+        Check("slow", "Slow", "look again", slow, deadline=0.05),
+        Check("forbidden", "Forbidden", "", forbidden),
+        Check("quick", "Quick", "", quick),
+    )
+    guide = with_step(GUIDE, "dns", checks=checks)
+    session = fill(opened(tmp_path, Readers(cluster=Cluster(delay=30)), guide=guide))
+    found = {one.check: one for one in await session.look(DNS)}
+    assert found["slow"].verdict == COULD_NOT_LOOK and "0.05 s" in found["slow"].text
+    assert found["slow"].todo == "look again"
+    assert found["forbidden"].verdict == COULD_NOT_LOOK
+    assert found["forbidden"].text == "secrets is forbidden. A right is missing."
+    assert found["quick"].verdict == GOOD
+    assert session.status().item_steps[DNS].status == "could not look"
+
+
+# ---------------------------------------------------------------- acting
+
+
+async def test_acting_waits_at_a_shut_gate_and_planning_does_not(tmp_path: Path):
+    helm = Helm()
+    session = fill(opened(tmp_path, Readers(helm=helm, cluster=Cluster())))
+    values = tmp_path / "values.yml"
+    values.write_text("dpe: 1\n")
+    session.set_field("dpe/dpe-01", "values_file", str(values))
+    plan = await session.plan(UPDATE)
+    assert not plan.empty
+    with pytest.raises(Problem) as caught:
+        await session.apply(UPDATE, plan, lambda moment: None)
+    assert caught.value.code == "gate-shut"
+    assert helm.calls == []
+    assert journalled(session, "change_started") == []
+
+
+async def test_a_step_without_an_action_can_neither_be_planned_nor_applied(session: Session):
+    for work in (session.plan(ENDPOINT), session.apply(ENDPOINT, Plan(()), print)):
+        with pytest.raises(Problem) as caught:
+            await work
+        assert caught.value.code == "nothing-to-do"
+
+
+async def test_an_interrupted_change_of_a_step_without_action_ends_unknown(session: Session):
+    session.commit(ChangeStarted(change="c", step=ENDPOINT.step, items=ENDPOINT.items, summary="create it"))
+    (change,) = session.interrupted()
+    await session.resume(change, lambda moment: None)
+    assert session.interrupted() == ()
+    assert journalled(session)[-1].data.outcome == "unknown"  # type: ignore[attr-defined]
+
+
+# ---------------------------------------------------------------- secrets
+
+
+def test_a_held_secret_can_not_get_into_the_journal_by_another_field(session: Session):
+    session.hold_secret("dpe/dpe-01", "token", TOKEN, user="dpe-user")
+    before = session._writer.path.read_bytes()
+    for spelling in (TOKEN.reveal(), f"x{TOKEN.reveal()}y", *TOKEN.spellings("dpe-user")):
+        problem = refused(lambda text=spelling: session.waive_proof(MARK, text))  # type: ignore[misc]
+        assert spelling not in str(problem) + problem.detail
+    assert session._writer.path.read_bytes() == before
+    view = session.view(UPDATE)
+    assert session.secrets_for(view) == {"token": TOKEN}
+    assert session.secrets_for(session.view(ENDPOINT)) == {}
+
+
+# ---------------------------------------------------------------- another person's setup
+
+
+def test_the_environment_is_written_again_by_whoever_confirms_it(tmp_path: Path):
+    make_setup(tmp_path / "state", "demo")  # by ada on build-01
+    actor = current_actor("run")
+    with Store(tmp_path / "state").open("demo") as writer:
+        session = Session(writer, GUIDE, actor)
+        assert not session.environment_is_ours()
+        environment = session.snapshot.environment
+        assert environment is not None
+        session.set_environment(environment.data)
+        assert session.environment_is_ours()
+        before = len(journalled(session))
+        session.set_environment(environment.data)
+        assert len(journalled(session)) == before
+        session.set_environment(EnvironmentSet(sandbox=True, kubeconfig="/other"))
+        assert len(journalled(session)) == before + 1
+        problem = refused(lambda: session.set_environment(EnvironmentSet(kubeconfig="/other")))
+        assert problem.code == "sandbox-is-permanent"
+
+
+def test_a_session_goes_on_where_the_last_one_ended(tmp_path: Path):
+    first = fill(opened(tmp_path))
+    first.attest(ItemStep("connectivity"))
+    seen, head = first.status(), first.snapshot.head
+    first._writer.close()
+    assert step_of(GUIDE, "connectivity").number == 1
+    with Store(tmp_path / "state").open("demo") as writer:
+        again = Session(writer, GUIDE, current_actor("run"))
+        assert (again.status(), again.snapshot.head) == (seen, head)

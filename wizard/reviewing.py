@@ -1,0 +1,140 @@
+"""`review NAME|FILE`: the command around the report (wizard/review.py). Reads a journal, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from state.problem import EXIT_BAD, EXIT_OK, EXIT_USAGE, Problem
+from wizard.files import expanded, read_file
+from wizard.guide import Guide
+from wizard.guides import guide as find_guide
+from wizard.output import data, data_json, data_line, glyph, json_text, say, say_line, say_problem
+from wizard.review import as_text, compare, report
+from wizard.text import one_line
+
+if TYPE_CHECKING:
+    from state.journal import Journal
+    from wizard.places import Places
+
+
+def review(
+    places: Places,
+    target: str,
+    *,
+    as_of: str | None,
+    expect: str | None,
+    verify: str | None,
+    output: str,
+    out: str | None,
+) -> int:
+    """`review NAME|FILE`: reads a journal and nothing else; writes nothing but the report asked for."""
+    journal = _journal(places, target)
+    code = _code_of(journal)
+    # What needs no guide comes first: a chain can be verified whatever the journal is about.
+    if expect is not None:
+        code = _expect(journal, expect, code)
+    guide = find_guide(journal.header.guide.id)
+    if verify is not None:
+        return _verify(journal, guide, expanded(verify), code)
+    document = report(journal, guide, as_of=_time(as_of))
+    if out is not None:
+        text = json_text("review", document) if output == "json" else as_text(document)
+        _write_new(expanded(out), text)
+    elif output == "json":
+        data_json("review", document)
+    else:
+        data(as_text(document))
+    return code
+
+
+# What is newer than this program is no fault of the file (DESIGN.md section 5: exit code 2).
+_NEWER = frozenset(("newer-format", "unknown-event"))
+
+
+def _code_of(journal: Journal) -> int:
+    """1 for a chain that is broken, 2 for a journal that is newer than this program, else 0."""
+    codes = {problem.code for problem in journal.problems}
+    if codes - _NEWER:
+        return EXIT_BAD
+    return EXIT_USAGE if codes else EXIT_OK
+
+
+def _journal(places: Places, target: str) -> Journal:
+    """The journal of a name, or of a file: an argument with `/` or ending in .jsonl (DESIGN.md section 5)."""
+    from state.journal import read
+
+    if "/" in target or target.endswith(".jsonl"):
+        return read(expanded(target))
+    return places.holding(target).read(target)
+
+
+def _time(text: str | None) -> str | None:
+    """A given time in the journal's own form, so that texts compare as times do."""
+    from datetime import UTC, datetime
+
+    if text is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+        moment = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Problem(
+            "bad-time", f"{one_line(text)} is not a time.", todo="Write it as 2026-11-22T17:00:00Z.", exit_code=EXIT_BAD
+        ) from None
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _expect(journal: Journal, expect: str, code: int) -> int:
+    if expect.strip().lower() == journal.head:
+        say(f"{glyph('ok')} the head is the expected one")
+        return code
+    say_problem(
+        Problem(
+            "other-head",
+            f"The head is {journal.head}, expected was {one_line(expect)}.",
+            means="Lines were added, changed or cut since that head was noted.",
+            todo="Compare with the copy the head was noted from; `--verify REPORT` names the differences.",
+        )
+    )
+    return EXIT_BAD
+
+
+REPORT_LIMIT = 512 * 1024 * 1024  # bytes; a journal may be as large
+
+
+def _verify(journal: Journal, guide: Guide, path: Path, code: int) -> int:
+    """Makes the report again as of its own head, and names every difference."""
+    try:
+        kept = json.loads(read_file(path, REPORT_LIMIT))
+    except OSError as error:
+        raise Problem("report-unreadable", f"{one_line(str(path))} can't be read: {error.strerror}.") from None
+    except (ValueError, RecursionError):
+        raise Problem(
+            "report-unreadable", f"{one_line(str(path))} is not a JSON report.", todo="Make one with -o json."
+        ) from None
+    if not isinstance(kept, dict) or kept.get("format") != "privatelink-wizard.review/1":
+        raise Problem("report-unreadable", f"{one_line(str(path))} is not a report.", todo="Make one with -o json.")
+    rebuilt = report(journal, guide, head=str(kept.get("head", "")))
+    differences = compare(kept, json.loads(json.dumps({"format": kept["format"], **rebuilt})))
+    if not differences:
+        data(f"{glyph('ok')} the report says what the journal says, as of {rebuilt['as_of']}")
+        return code
+    for difference in differences:
+        data_line(f"{glyph('failed')} {difference}")
+    return EXIT_BAD
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Writes a report, for its owner alone; never over a file that is there."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except FileExistsError:
+        raise Problem("file-exists", f"{one_line(str(path))} exists.", todo="Choose another name.") from None
+    except OSError as error:
+        raise Problem("not-written", f"{one_line(str(path))} can't be written: {error.strerror}.") from None
+    say_line(f"written to {path}")
