@@ -11,13 +11,13 @@ sandbox: $(READY)  ## rehearse the whole job on this machine
 	$(BIN)/privatelink-wizard sandbox --reset --fetch-helm
 
 test: $(READY) tools  ## the fast suite, under 4 minutes on 2 cores
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal
 
 test-slow: $(READY) tools  ## what takes long: kill -9 at every append, real registry, 200 killed writers
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n 2 --dist worksteal
 
 test-all: $(READY) tools
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(READY)  ## ruff format and lint, mypy --strict, import contracts
 	$(BIN)/ruff format --check .
