@@ -78,5 +78,5 @@ def _unpacked(version: str, to: Path) -> Path:
     packed = pack(version)
     (layer,) = json.loads(packed.manifest)["layers"]
     with tarfile.open(fileobj=io.BytesIO(packed.blobs[layer["digest"]])) as archive:
-        archive.extractall(to, filter="data")
+        archive.extractall(to)
     return to / CHART_NAME
