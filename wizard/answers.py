@@ -13,9 +13,8 @@ from state.events import EnvironmentSet
 from state.problem import EXIT_BAD, Problem
 from state.secrets import SHORT
 from wizard.files import expanded, is_text, read_file
-from wizard.guide import PROBES, Field, Guide, Step
+from wizard.guide import Step
 from wizard.guides import DEFAULT
-from wizard.identifiers import parse
 from wizard.portal_commands import parse_portal_commands
 from wizard.secret import Secret
 from wizard.text import one_line
@@ -82,14 +81,14 @@ def read_answers(path: Path) -> Answers:
         ) from None
     document = load_text(content, f"answers file {one_line(str(path))}")
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise _wrong(path, f"it must begin with `format: {FORMAT}`")
+        raise answers_wrong(path, f"it must begin with `format: {FORMAT}`")
     reader = _Reader(path)
     items, secrets = reader.items(document.get("items") or {})
     forms = _spellings(items, secrets)
     _require_no_secret_in_clear(path, document, forms)
     reader.drop_variables_with(forms)
     if unknown := [key for key in document if key not in KEYS]:
-        raise _wrong(path, f"it has no place for {one_line(str(unknown[0]))}; its parts are {', '.join(KEYS)}")
+        raise answers_wrong(path, f"it has no place for {one_line(str(unknown[0]))}; its parts are {', '.join(KEYS)}")
     return Answers(
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
@@ -124,17 +123,17 @@ class _Reader:
 
     def mapping(self, value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise _wrong(self._path, f"{one_line(where)} must hold `key: value` lines")
+            raise answers_wrong(self._path, f"{one_line(where)} must hold `key: value` lines")
         return value
 
     def sequence(self, value: Any, where: str) -> list[Any]:
         if not isinstance(value, list):
-            raise _wrong(self._path, f"{one_line(where)} must be a list")
+            raise answers_wrong(self._path, f"{one_line(where)} must be a list")
         return value
 
     def text(self, value: Any, where: str) -> str:
         if not isinstance(value, str):
-            raise _wrong(self._path, f"{one_line(where)} must be plain text")
+            raise answers_wrong(self._path, f"{one_line(where)} must be plain text")
         return value
 
     def texts(self, value: Any, where: str) -> dict[str, str]:
@@ -145,7 +144,7 @@ class _Reader:
         for pair in self.sequence(value, "links"):
             names = [self.text(name, "links") for name in self.sequence(pair, "links")]
             if len(names) != 2:
-                raise _wrong(self._path, "links holds pairs such as [dpe-01, pe-weu]")
+                raise answers_wrong(self._path, "links holds pairs such as [dpe-01, pe-weu]")
             pairs.append((names[0], names[1]))
         return tuple(pairs)
 
@@ -183,15 +182,15 @@ class _Reader:
         text = self.secret(source, place).reveal() if in_file else self.text(source, place)
         pasted = parse_portal_commands(text)
         if not pasted.looks_like_commands:
-            raise _wrong(self._path, f"{one_line(place)} holds no helm command: paste the portal's two commands")
+            raise answers_wrong(self._path, f"{one_line(place)} holds no helm command: paste the portal's two commands")
         if pasted.token is not None and not in_file:
-            raise _wrong(
+            raise answers_wrong(
                 self._path,
                 f"{one_line(place)} holds the token itself: put the commands into a file of their own and write "
                 "{file: PATH}, or leave the token out and give it as token: {env: NAME}",
             )
         if pasted.unknown:
-            raise _wrong(
+            raise answers_wrong(
                 self._path,
                 f"{one_line(place)} asks for {', '.join(pasted.unknown)}, which is not taken over: "
                 "put it into the values file, or leave it out",
@@ -199,7 +198,7 @@ class _Reader:
         filled = {*given, *((TOKEN,) if has_token else ())}
         solved = {message for name, message in pasted.gaps if name in filled}
         if left := [problem for problem in pasted.problems if problem not in solved]:
-            raise _wrong(self._path, f"{one_line(place)}: {left[0]}")
+            raise answers_wrong(self._path, f"{one_line(place)}: {left[0]}")
         for name in TAKEN_FROM_COMMANDS:
             value = getattr(pasted, name)
             if value is not None:
@@ -211,9 +210,13 @@ class _Reader:
             name = self.text(source["env"], where)
             value = os.environ.get(name)
             if not value:
-                raise _wrong(self._path, f"{one_line(where)}: the environment variable {one_line(name)} is not set")
+                raise answers_wrong(
+                    self._path, f"{one_line(where)}: the environment variable {one_line(name)} is not set"
+                )
             if not is_text(value):
-                raise _wrong(self._path, f"{one_line(where)}: the environment variable {one_line(name)} is not text")
+                raise answers_wrong(
+                    self._path, f"{one_line(where)}: the environment variable {one_line(name)} is not text"
+                )
             self.dropped.add(name)
             return Secret(value.strip())
         if set(source) == {"file"}:
@@ -222,13 +225,15 @@ class _Reader:
                 value = read_file(path, SECRET_LIMIT)[:SECRET_LIMIT].decode()
             except (OSError, UnicodeDecodeError) as error:
                 reason = error.strerror if isinstance(error, OSError) else "it is not text"
-                raise _wrong(self._path, f"{one_line(where)}: {one_line(str(path))} can't be read: {reason}") from None
+                raise answers_wrong(
+                    self._path, f"{one_line(where)}: {one_line(str(path))} can't be read: {reason}"
+                ) from None
             if not value.strip():
-                raise _wrong(self._path, f"{one_line(where)}: {one_line(str(path))} is empty")
+                raise answers_wrong(self._path, f"{one_line(where)}: {one_line(str(path))} is empty")
             if path.stat().st_mode & 0o077:
                 self.notes.append(f"others may read the secret in {path}: chmod 600 it")
             return Secret(value.strip())
-        raise _wrong(self._path, f"{one_line(where)} must be text, {{env: NAME}} or {{file: PATH}}")
+        raise answers_wrong(self._path, f"{one_line(where)} must be text, {{env: NAME}} or {{file: PATH}}")
 
 
 SECRET_LIMIT = 100_000
@@ -256,7 +261,7 @@ def _require_no_secret_in_clear(path: Path, value: Any, forms: frozenset[str], w
         for content in value:
             _require_no_secret_in_clear(path, content, forms, where)
     elif any(form in value for form in forms):
-        raise _wrong(
+        raise answers_wrong(
             path, f"{one_line(where)} holds the secret that is read from a file or variable; take it out there"
         )
 
@@ -284,7 +289,8 @@ def beside(answers: Path, path: str) -> Path:
     return (answers.absolute().parent / expanded(path)).absolute()
 
 
-def _wrong(path: Path, reason: str) -> Problem:
+def answers_wrong(path: Path, reason: str) -> Problem:
+    """What is wrong with an answers file, with its path; `reason` is a clause."""
     return Problem(
         "answers-wrong",
         f"The answers file {one_line(str(path))}: {reason}.",
@@ -299,85 +305,13 @@ def environment_of(answers: Answers) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in answers.environment.items():
         if key not in known:
-            raise _wrong(answers.path, f"environment has no {one_line(key)}; it may have {', '.join(known)}")
+            raise answers_wrong(answers.path, f"environment has no {one_line(key)}; it may have {', '.join(known)}")
         if key == "sandbox":
             if value.lower() not in (*_TRUE, *_FALSE):
-                raise _wrong(answers.path, "environment.sandbox must be true or false")
+                raise answers_wrong(answers.path, "environment.sandbox must be true or false")
             found[key] = value.lower() in _TRUE
         elif key in ("kubeconfig", "helm", "ca_file") and value:
             found[key] = str(beside(answers.path, value))
         else:
             found[key] = value or None
     return {key: value for key, value in found.items() if value is not None}
-
-
-def _is_word(step: Step, key: str) -> bool:
-    """Whether a step takes this word to the program."""
-    return (key == UNPROVEN_REASON and bool(step.needs_observed)) or (
-        key in (PENDING_RELEASE, INTERRUPTED) and step.action is not None
-    )
-
-
-def examine(answers: Answers, guide: Guide) -> None:
-    """Checks an answers file against its guide before anything is written: names, kinds, and no secret in clear.
-
-    Raises Problem with the first mistake.
-    """
-    _examine_items(answers, guide)
-    _examine_steps(answers, guide)
-    if answers.mode and answers.mode not in guide.modes:
-        raise _wrong(answers.path, f"there is no mode {one_line(answers.mode)}; modes are {', '.join(guide.modes)}")
-    if answers.probe and answers.probe not in PROBES:
-        raise _wrong(answers.path, f"there is no probe {one_line(answers.probe)}; probes are {', '.join(PROBES)}")
-
-
-def _examine_items(answers: Answers, guide: Guide) -> None:
-    fields = guide.fields()
-    for kind_name, named in answers.items.items():
-        kind = guide.kind(kind_name)
-        if kind is None:
-            there = ", ".join(known.name for known in guide.kinds)
-            raise _wrong(answers.path, f"items has no kind {one_line(kind_name)}; kinds are {there}")
-        references = {reference.key for reference in kind.references}
-        allowed = references | {field.key for field in fields.values() if field.owner == kind_name}
-        for name, values in named.items():
-            where = f"items.{kind_name}.{one_line(name)}"
-            parsed = parse("item-name", name)
-            if not parsed.ok:
-                raise _wrong(answers.path, f"{where}: {parsed.message}")
-            secret = {key for owner, item, key in answers.secrets if (owner, item) == (kind_name, name)}
-            for key in sorted({*values, *secret} - allowed):
-                raise _wrong(
-                    answers.path,
-                    f"{where} has no field {one_line(key)}; it may have {', '.join(sorted(allowed))}",
-                )
-            for key in sorted({key for key in values if key in fields and fields[key].secret}):
-                raise _wrong(answers.path, f"{where}.{key} is a secret: write {{env: NAME}} or {{file: PATH}}")
-            for key in sorted(key for key in secret if key not in fields or not fields[key].secret):
-                raise _wrong(answers.path, f"{where}.{key} is not a secret: write it as plain text")
-
-
-def _examine_steps(answers: Answers, guide: Guide) -> None:
-    for name, values in answers.fields.items():
-        step = guide.step(name)
-        if step is None:
-            raise _wrong(answers.path, f"fields has no step {one_line(name)}")
-        own = {field.key for field in step.fields if field.owner is None}
-        for key in values:
-            if key not in own and not _is_word(step, key):
-                raise _wrong(answers.path, f"fields.{name} has no field {one_line(key)}")
-    for name in answers.attest:
-        step = guide.step(name)
-        if step is None:
-            raise _wrong(answers.path, f"attest names step {one_line(name)}, which the guide does not have")
-        if step.attest is None:
-            raise _wrong(answers.path, f"attest names step {step.number}, which is looked at and not confirmed")
-
-
-def missing_fields(fields: Mapping[str, Field], given: set[str], owner: str | None) -> tuple[Field, ...]:
-    """The required fields of `owner` that are in nobody's answer."""
-    return tuple(
-        field
-        for field in fields.values()
-        if field.owner == owner and field.required and field.default is None and field.key not in given
-    )

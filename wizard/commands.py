@@ -16,8 +16,9 @@ from state.problem import EXIT_INTERRUPTED, Problem
 from state.secrets import SecretGuard
 from state.snapshot import Snapshot, fold
 from wizard import checking
-from wizard.answers import Answers, environment_of, examine, read_answers
+from wizard.answers import Answers, environment_of, read_answers
 from wizard.environment import connected, resolve_environment
+from wizard.examining import examine, require_answers
 from wizard.guide import Guide, Step
 from wizard.guides import guide as find_guide
 from wizard.output import columns, data, data_json, data_line, glyph, say, say_line, say_problem
@@ -25,7 +26,7 @@ from wizard.ports import Readers
 from wizard.session import Session, environment_is_ours
 from wizard.status import derive
 from wizard.text import one_line
-from wizard.unattended import Run, require_answers
+from wizard.unattended import Run
 
 if TYPE_CHECKING:
     from state.journal import Journal

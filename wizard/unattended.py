@@ -21,16 +21,14 @@ from wizard.answers import (
     UNPROVEN_REASON,
     Answers,
     beside,
-    missing_fields,
 )
-from wizard.guide import ALREADY_DONE, Field, Guide, ItemStep, Moment, Plan, Step
-from wizard.identifiers import parse
-from wizard.status import clashes, derive, field_states, names, unobserved
+from wizard.examining import count
+from wizard.guide import ALREADY_DONE, Field, ItemStep, Moment, Plan, Step
+from wizard.status import clashes, field_states, names, unobserved
 from wizard.text import one_line
 from wizard.view import View, item_steps
 
 if TYPE_CHECKING:
-    from state.snapshot import Snapshot
     from wizard.session import Session
 
 Say = Callable[[str], None]
@@ -50,109 +48,6 @@ class Result:
             if code in codes:
                 return code
         return EXIT_OK
-
-
-def require_answers(answers: Answers, guide: Guide, snapshot: Snapshot | None) -> None:
-    """Checks, before anything is written, that every value is there and reads right.
-
-    What an earlier run committed counts as answered. Raises Problem with every missing or wrong value.
-    """
-    wrong: list[str] = []
-    missing: list[str] = []
-    fields = guide.fields()
-    finished = _needs_no_secret(guide, snapshot)
-    owners: list[tuple[str | None, str | None, dict[str, str], set[str]]] = []
-    setup_values = {key: value for values in answers.fields.values() for key, value in values.items()}
-    owners.append((None, None, setup_values, set()))
-    kinds = {kind.name for kind in guide.kinds}
-    for kind in sorted(kinds):
-        for name in {**answers.items.get(kind, {}), **dict.fromkeys(_known_items(snapshot, kind), None)}:
-            values = dict(answers.items.get(kind, {}).get(name, {}))
-            held = {key for owner, item, key in answers.secrets if (owner, item) == (kind, name)}
-            owners.append((kind, name, values, held))
-        if not answers.items.get(kind) and not _known_items(snapshot, kind):
-            missing.append(f"items.{kind}: at least one")
-    for kind_name, item_name, values, held in owners:
-        place = f"items.{kind_name}.{one_line(item_name or '')}" if kind_name else "fields"
-        item = f"{kind_name}/{item_name}" if kind_name else None
-        committed = set(snapshot.values.get(item, {})) if snapshot else set()
-        for key, value in values.items():
-            if key in fields and value.strip() and not fields[key].is_file:
-                parsed = parse(fields[key].kind, value)
-                if not parsed.ok:
-                    wrong.append(f"{place}.{key}: {parsed.message}")
-        given = {key for key, value in values.items() if value.strip()} | held | committed
-        if item in finished:
-            given |= {key for key, field in fields.items() if field.secret}
-        missing += [f"{place}.{field.key}: {field.label}" for field in missing_fields(fields, given, kind_name)]
-    missing += _unlinked(answers, guide, snapshot)
-    missing += _unclear_references(answers, guide, snapshot)
-    if wrong:
-        raise Problem(
-            "wrong-answers",
-            f"{_count(len(wrong), 'answer')} in {one_line(str(answers.path))} can't be used.",
-            todo="Correct them and run again; nothing was changed.",
-            detail="\n".join(wrong[:20]),
-            exit_code=EXIT_BAD,
-        )
-    if missing:
-        raise Problem(
-            "missing-answers",
-            f"{_count(len(missing), 'answer')} missing in {one_line(str(answers.path))}.",
-            todo="Add them and run again; nothing was changed.",
-            detail="\n".join(missing[:20]),
-        )
-
-
-def _needs_no_secret(guide: Guide, snapshot: Snapshot | None) -> frozenset[str]:
-    """The items whose acting steps are done: nothing will ask for their secrets."""
-    if snapshot is None:
-        return frozenset()
-    acting = {step.id for step in guide.steps if step.action is not None}
-    status = derive(guide, snapshot, snapshot.last_ts)
-    places = [place for place in status.item_steps.values() if place.item_step.step in acting]
-    still_open = {item for place in places if not place.done for item in place.item_step.items}
-    return frozenset(item for place in places for item in place.item_step.items) - still_open
-
-
-def _all_items(answers: Answers, guide: Guide, snapshot: Snapshot | None, kind: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*_known_items(snapshot, kind), *answers.items.get(kind, {}))))
-
-
-def _unlinked(answers: Answers, guide: Guide, snapshot: Snapshot | None) -> list[str]:
-    """Items that must be linked with another kind and are not: nothing could be proven for them."""
-    linked = {end.rpartition("/")[2] for link in answers.links for end in link}
-    linked |= {end.rpartition("/")[2] for link in (snapshot.links if snapshot else ()) for end in link}
-    return [
-        f"links: {kind.name} {one_line(name)} with {'one' if len(kind.linked_to) == 1 else 'some'} "
-        f"{' or '.join(kind.linked_to)}"
-        for kind in guide.kinds
-        if kind.linked_to
-        for name in _all_items(answers, guide, snapshot, kind.name)
-        if name not in linked
-    ]
-
-
-def _unclear_references(answers: Answers, guide: Guide, snapshot: Snapshot | None) -> list[str]:
-    """References that are left out although there is more than one item they may mean."""
-    found = []
-    for kind in guide.kinds:
-        for reference in kind.references:
-            targets = _all_items(answers, guide, snapshot, reference.kind)
-            for name in _all_items(answers, guide, snapshot, kind.name):
-                known = snapshot.value(f"{kind.name}/{name}", reference.key) if snapshot else None
-                given = answers.items.get(kind.name, {}).get(name, {}).get(reference.key)
-                if len(targets) > 1 and not known and not given:
-                    found.append(f"items.{kind.name}.{one_line(name)}.{reference.key}: one of {', '.join(targets)}")
-    return found
-
-
-def _known_items(snapshot: Snapshot | None, kind: str) -> tuple[str, ...]:
-    return snapshot.items.get(kind, ()) if snapshot else ()
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class Run:
@@ -253,7 +148,7 @@ class Run:
         if wrong:
             raise Problem(
                 "wrong-answers",
-                f"{_count(len(wrong), 'value')} can't be right together.",
+                f"{count(len(wrong), 'value')} can't be right together.",
                 todo="Correct them in the answers file and run again; nothing was done yet.",
                 detail="\n".join(dict.fromkeys(wrong)),
                 exit_code=EXIT_BAD,

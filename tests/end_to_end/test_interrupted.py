@@ -19,8 +19,8 @@ from state.events import Actor, ChangeStarted, ProcessStarted
 from state.problem import EXIT_BAD, EXIT_INTERRUPTED, EXIT_NOT_YET, EXIT_USAGE
 from state.store import Store
 from tests.end_to_end.harness import WAIT, Machine, changed, dpe, finish, finishes, problems, until
-from wizard.adapters.process_identity import alive
 from wizard.ports import ProcessIdentity
+from wizard.process_identity import alive
 
 Info = dict[str, Any]
 

@@ -14,9 +14,10 @@ from state.events import Attested, Linked
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from tests.setups import VALUES
 from tests.wizard.engine import GUIDE, TOKEN, Cluster, Helm, Resolver, journalled, opened, refused
-from wizard.answers import Answers, environment_of, examine, read_answers
+from wizard.answers import Answers, environment_of, read_answers
+from wizard.examining import examine, require_answers
 from wizard.ports import Readers, Writers
-from wizard.unattended import Run, require_answers
+from wizard.unattended import Run
 
 
 def document() -> dict[str, Any]:

@@ -17,36 +17,42 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from state.actor import current_actor
-from state.events import BAD, CANCELLED, COULD_NOT_LOOK, DONE, FAILED, GOOD, NOT_YET, UNKNOWN
-from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from state.events import CANCELLED, DONE, FAILED, UNKNOWN
+from state.problem import EXIT_NOT_YET, Problem
+from wizard.actions.release_facts import (
+    DEPLOYED,
+    PENDING,
+    in_words,
+    other_cluster,
+    ports_of,
+    require_same_cluster,
+    require_same_file,
+    same_cluster,
+    waiting_workloads,
+)
+from wizard.actions.release_states import WayOut, pending_way_out
 from wizard.actions.values_file import ValuesFile, canonical_sha256, differences, read_values, same_values
-from wizard.adapters.helm_states import WayOut, pending_way_out
-from wizard.adapters.process_identity import alive, wait_gone
-from wizard.evidence import evidence
-from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Finding, Log, Moment, Plan
+from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Plan
 from wizard.identifiers import duration_seconds
 from wizard.ports import (
     ClusterIdentity,
     ClusterReader,
-    HelmReader,
     HelmWriter,
     ProcessIdentity,
     Readers,
     Release,
     Upgrade,
-    Workload,
     Writers,
 )
+from wizard.process_identity import alive, wait_gone
 from wizard.secret import Secret
-from wizard.status import ACTION, last_change
+from wizard.status import last_change
 from wizard.together import together
 from wizard.view import View
 
 if TYPE_CHECKING:
     from state.snapshot import ChangeRecord
 
-DEPLOYED = "deployed"
-PENDING = frozenset(("pending-install", "pending-upgrade", "pending-rollback", "uninstalling"))
 POLL_SECONDS = 1.0
 
 
@@ -78,16 +84,16 @@ class HelmRelease:
 
     async def plan(self, view: View, readers: Readers) -> Plan:
         """Compares the wanted release with the one that runs. Raises Problem when one can't be looked at."""
-        helm, cluster = _ports(readers)
+        helm, cluster = ports_of(readers)
         values = await asyncio.to_thread(read_values, view.value("values_file"))
-        _require_same_file(view, values)
+        require_same_file(view, values)
         release, namespace = view.value("release"), view.value("namespace")
         async with together() as looks:
             identifying = looks.create_task(cluster.identity())
             existing = looks.create_task(cluster.namespace_exists(namespace))
             remembering = looks.create_task(helm.history(release, namespace))
         identity, exists, history = identifying.result(), existing.result(), remembering.result()
-        _require_same_cluster(view, identity)
+        require_same_cluster(view, identity)
         live = await helm.values(release, namespace) if history else {}
         upgrade = Upgrade(
             release=release,
@@ -145,7 +151,7 @@ class HelmRelease:
         the next plan upgrades again.
         """
         payload: _Payload = plan.payload
-        _, cluster = _ports(readers)
+        _, cluster = ports_of(readers)
         if writers.helm is None:
             raise Problem("no-helm", "helm was not found.", todo="Run `privatelink-wizard doctor`.")
         token = secrets.get(self._token)
@@ -182,7 +188,7 @@ class HelmRelease:
             log.finished(change, outcome=CANCELLED, summary="stopped before helm was started")
             return
         await _wait_for_helm(record, progress, gone=gone)
-        helm, _ = _ports(readers)
+        helm, _ = ports_of(readers)
         # What was acted on then; the fields may name another release by now.
         facts = record.started.data.facts
         history = await helm.history(
@@ -294,7 +300,7 @@ class _Acting:
             workloads = await self._cluster.workloads(self._payload.upgrade.release, self._payload.upgrade.namespace)
         except Problem:
             return ()
-        return tuple(_waits(workload) for workload in _waiting(workloads))
+        return tuple(in_words(workload) for workload in waiting_workloads(workloads))
 
     async def _watch(self) -> None:
         """Reports ready pods while helm waits; a look that fails is reported and tried again."""
@@ -353,36 +359,11 @@ DETAIL_LIMIT = 2000
 async def _pin(view: View, payload: _Payload, cluster: ClusterReader, log: Log) -> None:
     """Reads the cluster's identity again before a write, and stops when it is not the one that was planned for."""
     identity = await cluster.identity()
-    if not _same_cluster(payload.cluster.server, payload.cluster.uid, identity):
-        raise _other_cluster(payload.cluster.server, payload.cluster.uid, identity)
-    _require_same_cluster(view, identity)
+    if not same_cluster(payload.cluster.server, payload.cluster.uid, identity):
+        raise other_cluster(payload.cluster.server, payload.cluster.uid, identity)
+    require_same_cluster(view, identity)
     if identity.uid is not None or "cluster" not in view.snapshot.identities:
         log.pinned("cluster", {"server": identity.server, "uid": identity.uid})
-
-
-def _same_cluster(server: str | None, uid: str | None, found: ClusterIdentity) -> bool:
-    """By address and UID; by address alone where one of the two looks was not allowed to see the UID."""
-    return server == found.server and (uid == found.uid or None in (uid, found.uid))
-
-
-def _require_same_cluster(view: View, identity: ClusterIdentity) -> None:
-    pinned = view.snapshot.identities.get("cluster")
-    if pinned is None:
-        return
-    facts = pinned.data.facts
-    if not _same_cluster(facts.get("server"), facts.get("uid"), identity):
-        raise _other_cluster(facts.get("server"), facts.get("uid"), identity)
-
-
-def _other_cluster(server: str | None, uid: str | None, found: ClusterIdentity) -> Problem:
-    return Problem(
-        "other-cluster",
-        f"This is another cluster: {found.server} (kube-system {found.uid or 'unknown'}) "
-        f"instead of {server} (kube-system {uid or 'unknown'}).",
-        means="What is there says nothing about this setup, and nothing was changed.",
-        todo="Choose the kubeconfig context of the setup's cluster, or make a new setup for this one.",
-        exit_code=EXIT_BAD,
-    )
 
 
 async def _wait_for_helm(record: ChangeRecord, progress: Callable[[Moment], None], *, gone: bool) -> None:
@@ -431,36 +412,6 @@ def _facts(history: tuple[Release, ...]) -> dict[str, str]:
 
 
 # ---------------------------------------------------------------- planning
-
-
-def _ports(readers: Readers) -> tuple[HelmReader, ClusterReader]:
-    if readers.helm is None:
-        raise Problem(
-            "no-helm",
-            "helm can't be used here.",
-            todo="Run `privatelink-wizard doctor`; it says what is missing.",
-            exit_code=EXIT_NOT_YET,
-        )
-    if readers.cluster is None:
-        raise Problem(
-            "no-cluster",
-            "The cluster can't be used here.",
-            todo="Run `privatelink-wizard doctor`; it says what is missing.",
-            exit_code=EXIT_NOT_YET,
-        )
-    return readers.helm, readers.cluster
-
-
-def _require_same_file(view: View, values: ValuesFile) -> None:
-    setting = view.setting("values_file")
-    if setting and setting.file and setting.file.sha256 != values.facts.sha256:
-        raise Problem(
-            "values-changed",
-            f"The values file {values.path} changed since it was entered.",
-            means="What was checked is not what would be sent.",
-            todo="Enter it again, so that the new content is looked at.",
-            exit_code=EXIT_BAD,
-        )
 
 
 def _changes(
@@ -554,109 +505,3 @@ def _undo(wanted: Upgrade, history: tuple[Release, ...]) -> str:
 def _digest(commands: tuple[str, ...], values: ValuesFile) -> str:
     document = json.dumps([list(commands), values.facts.sha256], ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(document.encode()).hexdigest()
-
-
-# ---------------------------------------------------------------- proof
-
-
-async def check_release(view: View, readers: Readers) -> Finding:
-    """The release is deployed at the wanted version, with the values that were sent."""
-    helm, cluster = _ports(readers)
-    release, namespace, version = view.value("release"), view.value("namespace"), view.value("version")
-    async with together() as looks:
-        identifying = looks.create_task(cluster.identity())
-        remembering = looks.create_task(helm.history(release, namespace))
-    identity, history = identifying.result(), remembering.result()
-    _require_same_cluster(view, identity)
-    request = f"helm history {release} --namespace {namespace}"
-    where = f"{identity.server} kube-system {identity.uid or 'unknown'}"
-    if not history:
-        seen = evidence("helm", request, "release: not found", where)
-        return Finding(NOT_YET, f"there is no release {release} in {namespace}", "Run this step.", (seen,))
-    last = history[-1]
-    live_sha256 = canonical_sha256(await helm.values(release, namespace))
-    answer = json.dumps(
-        {
-            "revision": last.revision,
-            "status": last.status,
-            "chart_version": last.chart_version,
-            "values_sha256": live_sha256,
-        }
-    )
-    seen = evidence("helm", request, answer, where)
-    verdict, text, todo = _release_verdict(view, history, version, live_sha256)
-    return Finding(verdict, text, todo, (seen,))
-
-
-def _release_verdict(view: View, history: tuple[Release, ...], version: str, live_sha256: str) -> tuple[str, str, str]:
-    last = history[-1]
-    what = f"{last.name} {last.chart_version} revision {last.revision} is {last.status}"
-    if last.status in PENDING:
-        return BAD, what, "Run this step: its plan offers the way out of the pending release."
-    if last.status != DEPLOYED:
-        return BAD, what, "Run this step again."
-    if last.chart_version != version:
-        return BAD, f"{what}, wanted {version}", "Run this step: its plan shows the upgrade."
-    sent = _sent_values(view)
-    if sent is None:
-        return COULD_NOT_LOOK, f"{what}; which values it runs with can't be compared", "Run this step once."
-    if sent != live_sha256:
-        return BAD, f"{what}, but with other values than were sent", "Run this step: its plan shows the differences."
-    return GOOD, f"{what}, with the values that were sent", ""
-
-
-def _sent_values(view: View) -> str | None:
-    """The digest of the values that our last upgrade for these inputs sent, else of the file that is named."""
-    for change in reversed(tuple(view.snapshot.changes.values())):
-        started = change.started.data
-        mine = (started.step, tuple(started.items)) == (view.step.id, view.items)
-        if mine and started.fingerprint == view.fingerprint(ACTION, 1) and "sent_sha256" in started.facts:
-            return started.facts["sent_sha256"]
-    try:
-        values = read_values(view.value("values_file"))
-        _require_same_file(view, values)
-    except Problem:
-        return None
-    return canonical_sha256(values.values)
-
-
-async def check_workloads(view: View, readers: Readers) -> Finding:
-    """Every workload of the release has all its pods ready."""
-    _, cluster = _ports(readers)
-    release, namespace = view.value("release"), view.value("namespace")
-    async with together() as looks:
-        identifying = looks.create_task(cluster.identity())
-        listing = looks.create_task(cluster.workloads(release, namespace))
-    identity, workloads = identifying.result(), listing.result()
-    _require_same_cluster(view, identity)
-    answer = json.dumps([_told(workload) for workload in workloads])
-    request = f"workloads of release {release} in namespace {namespace}"
-    seen = evidence("kubernetes", request, answer, f"{identity.server} kube-system {identity.uid or 'unknown'}")
-    if not workloads:
-        return Finding(NOT_YET, f"release {release} has no workloads in {namespace}", "Run this step.", (seen,))
-    waiting = _waiting(workloads)
-    if waiting:
-        return Finding(BAD, _waits(waiting[0]), f"kubectl describe pods --namespace {namespace}", (seen,))
-    ready = ", ".join(f"{workload.name} {workload.ready} of {workload.wanted}" for workload in workloads)
-    return Finding(GOOD, f"pods ready: {ready}", "", (seen,))
-
-
-def _waiting(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
-    return tuple(workload for workload in workloads if workload.ready < workload.wanted or workload.wanted == 0)
-
-
-def _waits(workload: Workload) -> str:
-    reason = f": {workload.reasons[0]}" if workload.reasons else ""
-    return f"{workload.kind} {workload.name} has {workload.ready} of {workload.wanted} pods ready{reason}"
-
-
-def _told(workload: Workload) -> dict[str, Any]:
-    return {
-        "kind": workload.kind,
-        "name": workload.name,
-        "ready": workload.ready,
-        "wanted": workload.wanted,
-        "images": list(workload.images),
-        "restarts": workload.restarts,
-        "reasons": list(workload.reasons),
-    }

@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard.adapters.process_identity import identity_of
 from wizard.adapters.spawn import spawn
 from wizard.ports import ProcessIdentity, Progress
+from wizard.process_identity import identity_of
 
 LINE_LIMIT = 4096  # bytes shown of one line
 TAIL_LIMIT = 64 * 1024  # bytes kept of what was written to stderr

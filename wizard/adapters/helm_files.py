@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard.adapters.process_identity import alive, identity_of
 from wizard.ports import ProcessIdentity
+from wizard.process_identity import alive, identity_of
 
 _PREFIX = "privatelink-wizard-run-"
 _OWNER = "owner.json"

@@ -97,13 +97,13 @@ async def _resolver_here(view: View, readers: Readers) -> Finding:
 
 
 async def _release(view: View, readers: Readers) -> Finding:
-    from wizard.actions.helm_release import check_release
+    from wizard.actions.helm_proof import check_release
 
     return await check_release(view, readers)
 
 
 async def _workloads(view: View, readers: Readers) -> Finding:
-    from wizard.actions.helm_release import check_workloads
+    from wizard.actions.helm_proof import check_workloads
 
     return await check_workloads(view, readers)
 

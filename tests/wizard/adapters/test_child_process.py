@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from wizard.adapters import child_process
-from wizard.adapters.process_identity import alive, identity_of
 from wizard.ports import ProcessIdentity
+from wizard.process_identity import alive, identity_of
 
 ENV = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}
 

@@ -18,9 +18,9 @@ from state.problem import Problem
 from tests.docker_registry import TOKEN, USER
 from tests.sandbox.k8s_cluster import Cluster
 from tests.wizard.adapters.conftest import BROKEN, NAMESPACE, RELEASE, Setup, values
+from wizard.actions.release_states import pending_way_out
 from wizard.adapters.helm import HelmActor
-from wizard.adapters.helm_states import pending_way_out
-from wizard.adapters.process_identity import alive
+from wizard.process_identity import alive
 from wizard.secret import Secret
 
 pytestmark = pytest.mark.slow

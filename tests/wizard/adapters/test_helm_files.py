@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wizard.adapters.helm_files import note_user, run_dir, sweep
-from wizard.adapters.process_identity import identity_of
+from wizard.process_identity import identity_of
 
 KILLED_OWNER = """
 import os, signal, sys

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from state.problem import EXIT_NOT_YET, Problem
-from wizard.adapters.process_identity import identity_of
 from wizard.adapters.sdk_process import SdkProcess
+from wizard.process_identity import identity_of
 
 
 @pytest.fixture

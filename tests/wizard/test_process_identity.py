@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from wizard.adapters.process_identity import alive, identity_of, stop, wait_gone
 from wizard.ports import ProcessIdentity
+from wizard.process_identity import alive, identity_of, stop, wait_gone
 
 
 def mine() -> ProcessIdentity:

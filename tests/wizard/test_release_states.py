@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.adapters.helm_states import ROLLBACK, UNINSTALL, pending_way_out
+from wizard.actions.release_states import ROLLBACK, UNINSTALL, pending_way_out
 from wizard.ports import Release
 
 

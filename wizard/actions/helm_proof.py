@@ -1,0 +1,119 @@
+"""The looks that prove a helm release: deployed at the wanted version, with the values sent, all pods ready."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET
+from state.problem import Problem
+from wizard.actions.release_facts import (
+    DEPLOYED,
+    PENDING,
+    in_words,
+    ports_of,
+    require_same_cluster,
+    require_same_file,
+    waiting_workloads,
+)
+from wizard.actions.values_file import canonical_sha256, read_values
+from wizard.evidence import evidence
+from wizard.guide import Finding
+from wizard.ports import Readers, Release, Workload
+from wizard.status import ACTION
+from wizard.together import together
+from wizard.view import View
+
+
+async def check_release(view: View, readers: Readers) -> Finding:
+    """The release is deployed at the wanted version, with the values that were sent."""
+    helm, cluster = ports_of(readers)
+    release, namespace, version = view.value("release"), view.value("namespace"), view.value("version")
+    async with together() as looks:
+        identifying = looks.create_task(cluster.identity())
+        remembering = looks.create_task(helm.history(release, namespace))
+    identity, history = identifying.result(), remembering.result()
+    require_same_cluster(view, identity)
+    request = f"helm history {release} --namespace {namespace}"
+    where = f"{identity.server} kube-system {identity.uid or 'unknown'}"
+    if not history:
+        seen = evidence("helm", request, "release: not found", where)
+        return Finding(NOT_YET, f"there is no release {release} in {namespace}", "Run this step.", (seen,))
+    last = history[-1]
+    live_sha256 = canonical_sha256(await helm.values(release, namespace))
+    answer = json.dumps(
+        {
+            "revision": last.revision,
+            "status": last.status,
+            "chart_version": last.chart_version,
+            "values_sha256": live_sha256,
+        }
+    )
+    seen = evidence("helm", request, answer, where)
+    verdict, text, todo = _release_verdict(view, history, version, live_sha256)
+    return Finding(verdict, text, todo, (seen,))
+
+
+def _release_verdict(view: View, history: tuple[Release, ...], version: str, live_sha256: str) -> tuple[str, str, str]:
+    last = history[-1]
+    what = f"{last.name} {last.chart_version} revision {last.revision} is {last.status}"
+    if last.status in PENDING:
+        return BAD, what, "Run this step: its plan offers the way out of the pending release."
+    if last.status != DEPLOYED:
+        return BAD, what, "Run this step again."
+    if last.chart_version != version:
+        return BAD, f"{what}, wanted {version}", "Run this step: its plan shows the upgrade."
+    sent = _sent_values(view)
+    if sent is None:
+        return COULD_NOT_LOOK, f"{what}; which values it runs with can't be compared", "Run this step once."
+    if sent != live_sha256:
+        return BAD, f"{what}, but with other values than were sent", "Run this step: its plan shows the differences."
+    return GOOD, f"{what}, with the values that were sent", ""
+
+
+def _sent_values(view: View) -> str | None:
+    """The digest of the values that our last upgrade for these inputs sent, else of the file that is named."""
+    for change in reversed(tuple(view.snapshot.changes.values())):
+        started = change.started.data
+        mine = (started.step, tuple(started.items)) == (view.step.id, view.items)
+        if mine and started.fingerprint == view.fingerprint(ACTION, 1) and "sent_sha256" in started.facts:
+            return started.facts["sent_sha256"]
+    try:
+        values = read_values(view.value("values_file"))
+        require_same_file(view, values)
+    except Problem:
+        return None
+    return canonical_sha256(values.values)
+
+
+async def check_workloads(view: View, readers: Readers) -> Finding:
+    """Every workload of the release has all its pods ready."""
+    _, cluster = ports_of(readers)
+    release, namespace = view.value("release"), view.value("namespace")
+    async with together() as looks:
+        identifying = looks.create_task(cluster.identity())
+        listing = looks.create_task(cluster.workloads(release, namespace))
+    identity, workloads = identifying.result(), listing.result()
+    require_same_cluster(view, identity)
+    answer = json.dumps([_told(workload) for workload in workloads])
+    request = f"workloads of release {release} in namespace {namespace}"
+    seen = evidence("kubernetes", request, answer, f"{identity.server} kube-system {identity.uid or 'unknown'}")
+    if not workloads:
+        return Finding(NOT_YET, f"release {release} has no workloads in {namespace}", "Run this step.", (seen,))
+    waiting = waiting_workloads(workloads)
+    if waiting:
+        return Finding(BAD, in_words(waiting[0]), f"kubectl describe pods --namespace {namespace}", (seen,))
+    ready = ", ".join(f"{workload.name} {workload.ready} of {workload.wanted}" for workload in workloads)
+    return Finding(GOOD, f"pods ready: {ready}", "", (seen,))
+
+
+def _told(workload: Workload) -> dict[str, Any]:
+    return {
+        "kind": workload.kind,
+        "name": workload.name,
+        "ready": workload.ready,
+        "wanted": workload.wanted,
+        "images": list(workload.images),
+        "restarts": workload.restarts,
+        "reasons": list(workload.reasons),
+    }
