@@ -43,7 +43,7 @@ def data_line(text: str) -> None:
 
 def data(text: str) -> None:
     """One or more lines of a command's result."""
-    _write(sys.stdout, clean(text, keep_newlines=True, limit=len(text) + 1))
+    _write(sys.stdout, _fitted(clean(text, keep_newlines=True, limit=len(text) + 1), sys.stdout))
 
 
 def data_json(command: str, body: Mapping[str, Any]) -> None:
@@ -59,7 +59,7 @@ def json_text(command: str, body: Mapping[str, Any]) -> str:
 
 def say(text: str = "") -> None:
     """One or more lines of narration."""
-    _write(sys.stderr, clean(text, keep_newlines=True, limit=100_000))
+    _write(sys.stderr, _fitted(clean(text, keep_newlines=True, limit=100_000), sys.stderr))
 
 
 def say_line(text: str) -> None:
@@ -102,6 +102,25 @@ def columns(rows: Iterable[tuple[str, ...]], *, indent: str = "") -> str:
     for row in table:
         cells = [cell.ljust(widths[column]) for column, cell in enumerate(row[:-1])]
         lines.append((indent + "  ".join((*cells, row[-1]))).rstrip())
+    return "\n".join(lines)
+
+
+def _fitted(text: str, stream: TextIO) -> str:
+    """Long lines folded between words for a terminal, under their own indent; as they are for everything else."""
+    if not stream.isatty():
+        return text
+    import shutil
+    import textwrap
+
+    width = max(40, shutil.get_terminal_size().columns)
+    lines: list[str] = []
+    for line in text.split("\n"):
+        # A command stays whole, so that it can be copied.
+        if len(line) <= width or line.lstrip().startswith(("$ ", "printf ")):
+            lines.append(line)
+            continue
+        indent = " " * (len(line) - len(line.lstrip()) + 4)
+        lines += textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines)
 
 

@@ -65,5 +65,6 @@ def as_text(parsed: Parsed) -> str:
     if parsed.ok:
         return "\n".join(line for line in (f"{glyph('ok')} ok  {parsed.normalized}", parts, parsed.note) if line)
     sign = glyph("not yet" if parsed.state == "not complete" else "wrong")
-    lines = (f"{sign} {parsed.state}  {parsed.message}", parts)
+    message = (parsed.message or "").removeprefix(f"{parsed.state}: ")
+    lines = (f"{sign} {parsed.state}  {message}", parts)
     return "\n".join(line for line in lines if line)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +29,20 @@ class Shell:
     def __call__(self, *arguments: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             [sys.executable, "-m", "wizard", *arguments],
-            env={
-                "PATH": os.defpath,
-                "HOME": str(self.home),
-                "LANG": "C.UTF-8",
-                "PRIVATELINK_STATE_DIR": str(self.state),
-                **env,
-            },
+            env={**self.env(), **env},
             input=stdin,
             capture_output=True,
             timeout=60,
             check=False,
         )
+
+    def env(self) -> dict[str, str]:
+        return {
+            "PATH": os.defpath,
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "PRIVATELINK_STATE_DIR": str(self.state),
+        }
 
     def json(self, *arguments: str, code: int = 0, **options: Any) -> Any:
         done = self(*arguments, **options)
@@ -283,3 +289,26 @@ def test_on_a_terminal_the_screens_say_that_they_are_not_there_yet(shell: Shell)
         os.close(parent)
     assert process.wait(60) == 2
     assert "no screens yet" in shown.decode()
+
+
+def test_long_lines_are_folded_between_words_in_a_terminal_only(shell: Shell):
+    arguments = ("doctor", "--kubeconfig", "/nowhere/at/all", "--kube-context", "none")
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wizard", *arguments],
+        env=shell.env(),
+        stdin=subprocess.DEVNULL,
+        stdout=child,
+        stderr=child,
+    )
+    os.close(child)
+    drawn = b""
+    with contextlib.suppress(OSError):  # Linux says EIO at the end of a terminal
+        while part := os.read(parent, 4096):
+            drawn += part
+    os.close(parent)
+    process.wait(60)
+    folded, whole = drawn.decode().splitlines(), shell(*arguments).stdout.decode().splitlines()
+    assert max(map(len, folded)) <= 80 < max(map(len, whole))
+    assert " ".join(folded).split() == " ".join(whole).split(), "no word is torn or lost"
