@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
-from state.problem import Problem
+from state.problem import EXIT_NOT_YET, Problem
 from wizard.text import clean
 
 # Glyph and word of each state; every state is a word as well (UI.md section 2).
@@ -69,7 +69,9 @@ def say_line(text: str) -> None:
 
 def say_problem(problem: Problem) -> None:
     """What happened, what it means, what to do next, and the last lines the other program said."""
-    say_line(f"{glyph('failed')} {problem.what}")
+    # What only waits, for a person or for an answer, has not failed.
+    sign = glyph("not yet" if problem.exit_code == EXIT_NOT_YET else "failed")
+    say_line(f"{sign} {problem.what}")
     for label, text in (("it means", problem.means), ("do next", problem.todo)):
         if text:
             say_line(f"  {label:<9} {text}")
@@ -105,6 +107,11 @@ def columns(rows: Iterable[tuple[str, ...]], *, indent: str = "") -> str:
     return "\n".join(lines)
 
 
+# Where the rest of a folded line begins. No line of ours with a state's glyph is indented as far, so that a name from
+# outside, folded at the right word, can't look like one.
+CONTINUED = 12
+
+
 def _fitted(text: str, stream: TextIO) -> str:
     """Long lines folded between words for a terminal, under their own indent; as they are for everything else."""
     if not stream.isatty():
@@ -119,7 +126,7 @@ def _fitted(text: str, stream: TextIO) -> str:
         if len(line) <= width or line.lstrip().startswith(("$ ", "printf ")):
             lines.append(line)
             continue
-        indent = " " * (len(line) - len(line.lstrip()) + 4)
+        indent = " " * max(CONTINUED, len(line) - len(line.lstrip()) + 4)
         lines += textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines)
 

@@ -166,7 +166,7 @@ def problems(answer: Answer) -> list[dict[str, str]]:
     labels = {"it means": "means", "do next": "todo", "detail": "detail"}
     found: list[dict[str, str]] = []
     for line in answer.err.splitlines():
-        if line.startswith("✗ "):
+        if line.startswith(("✗ ", "… ")):
             found.append({"what": line[2:], "means": "", "todo": "", "detail": ""})
         for label, key in labels.items():
             if found and line.startswith(f"  {label:<9} "):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.end_to_end.harness import Answer
+from wizard.output import CONTINUED
 
 # A line like the program's own, that only a line break in outside text can bring about.
 FORGED = "✓ observed  8  Mark as forged"
@@ -50,7 +51,9 @@ def harmless(answer: Answer, *codes: int) -> None:
     assert "does not know:" not in answer.err, answer.all[-3000:]  # an unknown error is a crash with manners
     found = RAW.search(answer.all)
     assert found is None, (found, answer.all[max(0, found.start() - 200) : found.end() + 200] if found else "")
-    forged = [line for line in answer.all.splitlines() if FORGED in line and line.lstrip().startswith(FORGED[0])]
+    # In a terminal a long line is folded; the rest of it is indented further than any line of ours with a glyph.
+    ours = [line for line in answer.all.splitlines() if len(line) - len(line.lstrip()) < CONTINUED]
+    forged = [line for line in ours if FORGED in line and line.lstrip().startswith(FORGED[0])]
     assert not forged, answer.all[-3000:]
     assert len(answer.err) < LONGEST, len(answer.err)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -25,7 +26,8 @@ from tests.sandbox.k8s_cluster import write_chart
 from wizard.sandbox.portal import CHART_VERSION
 
 # Every character that some spelling escapes, and none that a rule for random text would find.
-TOKEN = "tok3n $x \"dq\" 'q' \\back &<a>+%2F/?=é"
+# Every worker has a token of its own: the watch looks at all processes, those of the other worker's tests too.
+TOKEN = os.environ.get("PYTEST_XDIST_WORKER", "") + "tok3n $x \"dq\" 'q' \\back &<a>+%2F/?=é"
 # One that could be a name, so that a form's own rules let it pass.
 NAMELIKE = "blue-garden-seven"
 
