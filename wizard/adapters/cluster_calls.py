@@ -427,7 +427,7 @@ _NETWORK = (
         r"Connection refused",
         "cluster-refused",
         "refused the connection",
-        "Check the server's address and port in the kubeconfig, and that the cluster runs.",
+        "Check the address and port of the server in the kubeconfig, and that the cluster runs.",
     ),
     (
         r"ProxyError|proxy",
@@ -445,6 +445,10 @@ _NETWORK = (
 )
 
 
+# In the words helm's adapter has for the same: which of the two asks first is chance.
+_MEANS = {"cluster-refused": "Nothing listens there, or a firewall turns us away."}
+
+
 def _unreachable(error: Exception, client: Any, target: Target) -> Problem:
     text = f"{type(error).__name__}: {error}"
     known = next((row for row in _NETWORK if re.search(row[0], text)), None)
@@ -452,7 +456,7 @@ def _unreachable(error: Exception, client: Any, target: Target) -> Problem:
     return Problem(
         code,
         f"The Kubernetes API of context {target.context} {happened}.",
-        means="We could not look.",
+        means=_MEANS.get(code, "We could not look."),
         todo=todo,
         detail=f"{client.configuration.host}\n{text}"[:2000],
         exit_code=EXIT_NOT_YET,
