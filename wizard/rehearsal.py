@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from state.problem import EXIT_OK, Problem
+from state.problem import EXIT_OK
 from wizard.output import columns, data, say
 
 if TYPE_CHECKING:
@@ -102,6 +102,3 @@ def _agreed() -> bool:
     except KeyboardInterrupt:
         os.write(2, b"\n")
         raise
-
-
-__all__ = ["NAME", "Problem", "rehearse", "serve", "show_faults"]

@@ -11,8 +11,6 @@ from wizard.identifiers import KINDS, Parsed, parse
 from wizard.output import data, data_json, glyph
 from wizard.text import one_line
 
-MAX_LINE = 1_000_000
-
 
 def run(kind: str, value: str, output: str) -> int:
     """Prints what is right, wrong or missing. Exit code 1 when a value is not right."""
