@@ -97,7 +97,7 @@ class Snapshot:
     links: tuple[tuple[str, str], ...] = ()
     values: Mapping[str | None, Mapping[str, Recorded[FieldSet]]] = field(default_factory=_nothing)
     previous: Mapping[str | None, Mapping[str, Recorded[FieldSet]]] = field(default_factory=_nothing)
-    routes: Mapping[tuple[str, Items], RouteChosen] = field(default_factory=_nothing)
+    routes: Mapping[tuple[str, Items], Recorded[RouteChosen]] = field(default_factory=_nothing)
     findings: Mapping[tuple[str, Items, str], RecordedFinding] = field(default_factory=_nothing)
     attestations: Mapping[tuple[str, Items, str], Recorded[Attested]] = field(default_factory=_nothing)
     waivers: Mapping[tuple[str, Items], Recorded[ProofWaived]] = field(default_factory=_nothing)
@@ -261,7 +261,7 @@ def _field_set(builder: _Builder, event: Event, data: FieldSet) -> None:
 
 def _route_chosen(builder: _Builder, event: Event, data: RouteChosen) -> None:
     if builder.knows(data.items):
-        builder.map("routes")[data.step, data.items] = data
+        builder.map("routes")[data.step, data.items] = _recorded(event, data)
 
 
 def _found(builder: _Builder, event: Event, data: Found) -> None:

@@ -7,12 +7,16 @@ neither Textual nor an SDK (tests/contracts).
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from state.problem import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, Problem
 from wizard import __version__
+
+if TYPE_CHECKING:
+    from wizard.opening import Start
+    from wizard.places import Places
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 OUTPUT = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the result.")
@@ -38,29 +42,26 @@ STATE_DIR = click.option(
 @click.version_option(__version__, prog_name="privatelink-wizard")
 @STATE_DIR
 @click.pass_context
-def app(context: click.Context) -> None:
+def app(context: click.Context) -> int:
     """Set up a private connection to a vendor's cloud, prove every step, keep the evidence.
 
     Without a command: the home screen.
     """
     context.ensure_object(dict)
     if context.invoked_subcommand is None:
-        _open_screens()
+        from wizard.opening import Home, require_terminal
+
+        require_terminal()
+        return _open_screens(Home(), _places(context))
+    return EXIT_OK
 
 
-def _open_screens() -> None:
-    """Opens the screens, or says which commands do without."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Problem(
-            "no-terminal",
-            "The screens need a terminal, and this is none.",
-            todo="Without one use `run NAME --answers FILE`, `check NAME`, `list`, `review NAME -o text`, `doctor`.",
-        )
-    raise Problem(
-        "no-screens-yet",
-        f"Version {__version__} has no screens yet.",
-        todo="Use `run NAME --answers FILE`, `check NAME`, `list`, `review NAME -o text`, `doctor`, `sandbox`.",
-    )
+def _open_screens(start: Start, places: Places) -> int:
+    """Opens the screens; the one place that knows them (DESIGN.md section 3). Returns the exit code."""
+    from screens.app import run_app
+
+    code: int = run_app(start, places)
+    return code
 
 
 # ---------------------------------------------------------------- looking
@@ -150,12 +151,15 @@ def review(
     output: str | None,
     out: str | None,
 ) -> int:
-    """Read a setup, or a copied state file, without being able to change anything."""
+    """Read a setup, or a copied state file, without being able to change anything: on a screen, or with -o."""
     from wizard import reviewing
 
-    if output is None and not (expect or verify or out):
-        _open_screens()
     places = _places(context)
+    if output is None and not (expect or verify or out):
+        from wizard import opening
+
+        opening.require_terminal()
+        return _open_screens(opening.review(places, target, as_of), places)
     return reviewing.review(places, target, as_of=as_of, expect=expect, verify=verify, output=output or "text", out=out)
 
 
@@ -169,9 +173,12 @@ def review(
 @STATE_DIR
 @click.pass_context
 def new(context: click.Context, name: str, guide_id: str | None, mode: str | None) -> int:
-    """Create the setup NAME and open it."""
-    _open_screens()
-    return EXIT_USAGE
+    """Create the setup NAME and open it on the screen."""
+    from wizard import opening
+
+    opening.require_terminal()
+    places = _places(context)
+    return _open_screens(opening.new(places, name, guide_id, mode), places)
 
 
 @app.command()
@@ -179,9 +186,14 @@ def new(context: click.Context, name: str, guide_id: str | None, mode: str | Non
 @STATE_DIR
 @click.pass_context
 def resume(context: click.Context, name: str) -> int:
-    """Open the setup NAME where it was left."""
-    _open_screens()
-    return EXIT_USAGE
+    """Open the setup NAME on the screen where it was left; a sandbox setup gets its servers back."""
+    from wizard import opening, rehearsal
+
+    opening.require_terminal()
+    places = _places(context)
+    start = opening.resume(places, name)
+    with rehearsal.servers_of(places, name):
+        return _open_screens(start, places)
 
 
 @app.command()
@@ -199,6 +211,7 @@ def run(context: click.Context, name: str, answers: str) -> int:
 
 @app.command()
 @click.option("--serve", is_flag=True, help="Only serve; print where everything is as JSON.")
+@click.option("--unattended", is_flag=True, help="Take all steps without the screens, as without a terminal.")
 @click.option("--reset", is_flag=True, help="Start afresh: new ports, credentials and cluster.")
 @click.option("--fetch-helm", is_flag=True, help="Fetch a pinned helm if there is none on PATH, without asking.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="Break something on purpose; may be repeated.")
@@ -206,23 +219,39 @@ def run(context: click.Context, name: str, answers: str) -> int:
 @STATE_DIR
 @click.pass_context
 def sandbox(
-    context: click.Context, serve: bool, reset: bool, fetch_helm: bool, faults: tuple[str, ...], list_faults: bool
+    context: click.Context,
+    serve: bool,
+    unattended: bool,
+    reset: bool,
+    fetch_helm: bool,
+    faults: tuple[str, ...],
+    list_faults: bool,
 ) -> int:
-    """Rehearse the whole job on this machine: no Azure, no cluster, no account."""
-    from wizard import rehearsal
+    """Rehearse the whole job on this machine, on the screen: no Azure, no cluster, no account.
+
+    Without --reset it goes on where it was left. Without a terminal all steps are taken unattended.
+    """
+    from wizard import opening, rehearsal
 
     if list_faults:
         return rehearsal.show_faults()
     places = _places(context)
     if serve:
         return rehearsal.serve(places, reset=reset, fetch_helm=fetch_helm, faults=faults)
-    return rehearsal.rehearse(places, reset=reset, fetch_helm=fetch_helm, faults=faults)
+    if unattended or not opening.has_terminal():
+        return rehearsal.rehearse(places, reset=reset, fetch_helm=fetch_helm, faults=faults)
+    opening.require_terminal()
+
+    def show(start: opening.Rehearsal) -> int:
+        return _open_screens(start, places)
+
+    return rehearsal.rehearse(places, reset=reset, fetch_helm=fetch_helm, faults=faults, show=show)
 
 
 # ---------------------------------------------------------------- entry
 
 
-def _places(context: click.Context) -> Any:
+def _places(context: click.Context) -> Places:
     from wizard.places import places
 
     return places(context.ensure_object(dict).get("state_dir"))

@@ -35,6 +35,10 @@ RIGHTS = (
 )
 
 
+Look = Callable[[], Awaitable[tuple[str, str, str]]]
+"""Finds out one thing: its state, what was found, what to do about it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One thing looked at: its state, what was found, and what to do when that is not good."""
@@ -46,6 +50,18 @@ class Line:
     todo: str = ""
 
 
+LOOKS = (
+    ("state", "State directory"),
+    ("terminal", "Terminal"),
+    ("memory", "Memory file system"),
+    ("helm", "helm"),
+    ("kubeconfig", "kubeconfig"),
+    ("cluster", "Cluster"),
+    ("rights", "Rights"),
+)
+"""The id and the title of every line `examine` gives, in its order: known before anything is looked at."""
+
+
 def exit_code(lines: tuple[Line, ...]) -> int:
     """1 when something is bad, 3 when something could not be looked at or is not there yet, else 0."""
     states = {line.state for line in lines}
@@ -54,22 +70,34 @@ def exit_code(lines: tuple[Line, ...]) -> int:
     return EXIT_NOT_YET if states & {NOT_YET, COULD_NOT_LOOK} else EXIT_OK
 
 
-async def examine(environment: EnvironmentSet, readers: Readers, state_dir: Path, namespace: str) -> tuple[Line, ...]:
-    """All lines, looked at side by side; the order is the one they are read in."""
-    return tuple(
-        await asyncio.gather(
-            _guard("state", "State directory", lambda: asyncio.to_thread(_state, state_dir)),
-            _guard("terminal", "Terminal", lambda: asyncio.to_thread(_terminal)),
-            _guard("memory", "Memory file system", lambda: asyncio.to_thread(_memory)),
-            _guard("helm", "helm", lambda: _helm(environment, readers)),
-            _guard("kubeconfig", "kubeconfig", lambda: asyncio.to_thread(_kubeconfig, environment)),
-            _guard("cluster", "Cluster", lambda: _cluster(environment, readers)),
-            _guard("rights", "Rights", lambda: _rights(environment, readers, namespace)),
-        )
-    )
+def _nobody(line: Line) -> None:
+    """Nobody waits for single lines."""
 
 
-async def _guard(id: str, title: str, look: Callable[[], Awaitable[tuple[str, str, str]]]) -> Line:
+async def examine(
+    environment: EnvironmentSet,
+    readers: Readers,
+    state_dir: Path,
+    namespace: str,
+    told: Callable[[Line], None] = _nobody,
+) -> tuple[Line, ...]:
+    """All lines, looked at side by side; the order is that of LOOKS, the one they are read in.
+
+    `told` gets each line as soon as its look ends, on the event loop that waits for them.
+    """
+    looks: dict[str, Look] = {
+        "state": lambda: asyncio.to_thread(_state, state_dir),
+        "terminal": lambda: asyncio.to_thread(_terminal),
+        "memory": lambda: asyncio.to_thread(_memory),
+        "helm": lambda: _helm(environment, readers),
+        "kubeconfig": lambda: asyncio.to_thread(_kubeconfig, environment),
+        "cluster": lambda: _cluster(environment, readers),
+        "rights": lambda: _rights(environment, readers, namespace),
+    }
+    return tuple(await asyncio.gather(*(_guard(id, title, looks[id], told) for id, title in LOOKS)))
+
+
+async def _guard(id: str, title: str, look: Look, told: Callable[[Line], None]) -> Line:
     try:
         state, text, todo = await look()
     except Problem as problem:
@@ -77,7 +105,9 @@ async def _guard(id: str, title: str, look: Callable[[], Awaitable[tuple[str, st
         text, todo = " ".join((problem.what, problem.means)).strip(), problem.todo
     except OSError as error:
         state, text, todo = COULD_NOT_LOOK, f"{error.filename or title}: {error.strerror}", "Check the path."
-    return Line(id, title, state, text, todo)
+    line = Line(id, title, state, text, todo)
+    told(line)
+    return line
 
 
 def _state(state_dir: Path) -> tuple[str, str, str]:

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -122,16 +123,45 @@ def default_kubeconfig() -> str | None:
     return str(path.absolute()) if os.path.exists(path) else None  # noqa: PTH110
 
 
-def current_context(kubeconfig: str) -> str | None:
-    """The kubeconfig's current context; None when it names none or can't be read (the cluster checks say why)."""
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """The contexts of a kubeconfig. `names` and `current` are outside text, to be cleaned where they are drawn.
+
+    `why` says in one sentence why there are none; empty when there are some.
+    """
+
+    names: tuple[str, ...] = ()
+    current: str | None = None
+    why: str = ""
+
+
+def contexts_of(kubeconfig: str) -> Contexts:
+    """The contexts that a kubeconfig names, in its order. Never raises: what can't be read has none, and says why."""
     from wizard.safe_yaml import MAX_BYTES, load_text
 
     try:
-        document = load_text(read_file(Path(kubeconfig), MAX_BYTES), "kubeconfig")
-    except (OSError, Problem):
-        return None
-    context = document.get("current-context") if isinstance(document, dict) else None
-    return context if isinstance(context, str) and context else None
+        document = load_text(read_file(expanded(kubeconfig), MAX_BYTES), "kubeconfig")
+    except OSError as error:
+        return Contexts(why=f"The kubeconfig {one_line(kubeconfig)} can't be read: {error.strerror}.")
+    except Problem as problem:
+        return Contexts(why=problem.what)
+    if not isinstance(document, dict):
+        return Contexts(why=f"{one_line(kubeconfig)} is not a kubeconfig: it holds no contexts.")
+    current = document.get("current-context")
+    rows = document.get("contexts")
+    found = [row.get("name") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    # A name that no argument can hold, or that nobody could see, can't be chosen.
+    names = [name for name in found if isinstance(name, str) and is_text(name) and one_line(name)]
+    return Contexts(
+        names=tuple(dict.fromkeys(names)),
+        current=current if isinstance(current, str) and current else None,
+        why="" if names else f"{one_line(kubeconfig)} names no contexts.",
+    )
+
+
+def current_context(kubeconfig: str) -> str | None:
+    """The kubeconfig's current context; None when it names none or can't be read (the cluster checks say why)."""
+    return contexts_of(kubeconfig).current
 
 
 def _nothing_held() -> Sequence[Secret]:

@@ -54,7 +54,8 @@ class Field:
 
     `owner` None means the whole setup. `where` tells a person where to find the value. A `secret` is never
     journalled. `affects_proof` False: a change of it makes no evidence stale (a timeout). `rule` compares a parsed
-    value with others and returns what is wrong, or None.
+    value with others and returns what is wrong, or None. `offer` builds a value, or its beginning, from others that
+    are known already; `offer_source` tells the user where it is from, such as `from step 2`.
     """
 
     key: str
@@ -69,6 +70,8 @@ class Field:
     affects_proof: bool = True
     default: Callable[[View], str | None] | None = None
     rule: Callable[[str, View], str | None] | None = None
+    offer: Callable[[View], str | None] | None = None
+    offer_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,8 @@ class Plan:
 
     `commands` are exactly what runs, secrets replaced; `digest` is the SHA-256 over them and the digests of their
     input. `obstacle`: why it can't be applied as it is, and what to say yes to (`way_out` names the extra change).
-    `payload` is what the action itself needs to apply this very plan; it is never journalled or shown.
+    `timeout`: seconds after which applying gives up. `payload` is what the action itself needs to apply this very
+    plan; it is never journalled or shown.
     """
 
     changes: tuple[Change, ...]
@@ -144,6 +148,7 @@ class Plan:
     undo: str = ""
     way_out: str = ""
     ours: bool = False
+    timeout: float = 0.0
     payload: Any = field(default=None, repr=False)
 
     @property
@@ -223,9 +228,10 @@ class Step:
     """One numbered unit of the guide. `per` names item kinds: () runs once, two kinds run per linked pair.
 
     `uses` are fields of earlier steps whose change makes this step's evidence stale. `owners` maps a mode to who
-    does it (default: you). `action` makes what `do it for me` does, and imports it only then: reading a guide stays
-    light. `needs_observed`: steps that must be observed before this one is attested, unless the user goes on without
-    proof for a typed reason.
+    does it (default: you), `team` is whom a hand off goes to. `action` makes what `do it for me` does, and imports it
+    only then: reading a guide stays light. `needs_observed`: steps that must be observed before this one is attested,
+    unless the user goes on without proof for a typed reason. `usual`: how long acting usually takes, in seconds.
+    `short`: the title in one or two words, for a list.
     """
 
     id: str
@@ -239,6 +245,9 @@ class Step:
     after: tuple[str, ...] = ()
     owners: Mapping[str, str] = field(default_factory=dict)
     routes: tuple[str, ...] = ()
+    team: str = "another team"
+    short: str = ""
+    usual: tuple[float, float] | None = None
     attest: Attestation | None = None
     checks: tuple[Check, ...] = ()
     action: Callable[[], Action] | None = None

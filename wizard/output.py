@@ -33,7 +33,22 @@ GLYPHS = {
     "running": "»",
     "stale": "!",
 }
-_ASCII = {"✓": "v", "•": "*", "◦": "o", "✗": "x", "…": ".", "►": ">", "▻": ")", "»": "&"}
+_ASCII = {
+    "✓": "v",
+    "•": "*",
+    "◦": "o",
+    "✗": "x",
+    "…": ".",
+    "►": ">",
+    "▻": ")",
+    "»": "&",
+    "·": ".",
+    "━": "=",
+    "─": "-",
+    "└": "'",
+    "┘": "'",
+    "▾": "v",
+}
 
 
 def data_line(text: str) -> None:
@@ -87,10 +102,19 @@ DETAIL_LINES = 6
 def glyph(word: str) -> str:
     """The glyph of a state word, in ASCII where the terminal can't show more."""
     sign = GLYPHS.get(word, "·")
-    encoding = (sys.stderr.encoding or "ascii").lower()
-    if os.environ.get("TERM") == "linux" or "utf" not in encoding:
-        return _ASCII.get(sign, sign if sign.isascii() else ".")
-    return sign
+    return in_ascii(sign) if plain_terminal() else sign
+
+
+def plain_terminal() -> bool:
+    """Whether only ASCII is sure to be shown: the Linux console, or an encoding that is not UTF-8."""
+    # The screens put something without an encoding in place of stderr while they run.
+    encoding = (getattr(sys.stderr, "encoding", None) or getattr(sys.__stderr__, "encoding", None) or "ascii").lower()
+    return os.environ.get("TERM") == "linux" or "utf" not in encoding
+
+
+def in_ascii(text: str) -> str:
+    """Our own glyphs in ASCII; the words beside them are unchanged."""
+    return "".join(_ASCII.get(sign, sign) for sign in text)
 
 
 def columns(rows: Iterable[tuple[str, ...]], *, indent: str = "") -> str:

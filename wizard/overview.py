@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from state.clock import now
 from state.problem import Problem
 from state.snapshot import fold
+from wizard.deeds import last_deed, last_event
 from wizard.guides import guide
 from wizard.output import columns
-from wizard.status import DONE_STATUSES, WAITING, derive
+from wizard.status import DONE_STATUSES, derive
+from wizard.turns import step_word, turns
 
 if TYPE_CHECKING:
     from state.store import Store
@@ -32,10 +34,18 @@ def _entry(store: Store, name: str) -> dict[str, Any]:
         return {**entry, "problem": problem.what}
     status = derive(chosen, snapshot, now())
     steps = [
-        {"number": step.number, "id": step.id, "title": step.title, "status": status.steps[step.id]}
+        {
+            "number": step.number,
+            "id": step.id,
+            "title": step.title,
+            "status": status.steps[step.id],
+            "word": step_word(chosen, snapshot, status, step),
+        }
         for step in chosen.steps
     ]
     open_steps = [step for step in steps if step["status"] not in DONE_STATUSES]
+    whose = turns(chosen, snapshot, status)
+    last = last_event(journal.events)
     return {
         **entry,
         "guide": journal.header.guide.id,
@@ -45,7 +55,11 @@ def _entry(store: Store, name: str) -> dict[str, Any]:
         "all_steps": len(steps),
         "steps": steps,
         "next": open_steps[0]["number"] if open_steps else None,
+        "turn": whose.owed_short if whose.owed and not whose.mine else whose.short,
+        "whose": whose.whose,
         "last_ts": snapshot.last_ts,
+        "last_by": last.actor.user if last else "",
+        "last_what": last_deed(chosen, journal.events),
         "events": len(journal.events),
         "head": journal.head,
         "intact": not journal.problems,
@@ -74,8 +88,5 @@ def _rows(entries: tuple[dict[str, Any], ...]) -> Iterator[tuple[str, ...]]:
 def _turn(entry: dict[str, Any]) -> str:
     if entry["problem"]:
         return f"read-only: {entry['problem']}"
-    step = next((step for step in entry["steps"] if step["number"] == entry["next"]), None)
-    if step is None:
-        return "all steps done"
-    whose = "waits for others" if step["status"] == WAITING else f"{step['status']}"
-    return f"step {step['number']} {step['title']}: {whose}"
+    turn: str = entry["turn"]
+    return turn

@@ -18,6 +18,10 @@ Progress = Callable[[str], None]
 """Receives one line of outside text (not cleaned) as it comes."""
 
 
+LEAVE = "leave running"
+"""`task.cancel(LEAVE)` while a `HelmWriter` is at work lets go of helm instead of stopping it: see there."""
+
+
 # ---------------------------------------------------------------- cluster
 
 
@@ -143,7 +147,11 @@ class HelmReader(Protocol):
 
 
 class HelmWriter(Protocol):
-    """Changes a release. Each call may report the started process and its output lines."""
+    """Changes a release. Each call may report the started process and its output lines.
+
+    Cancelling a call stops helm, and the call ends when helm has. Cancelling it with the message `LEAVE` ends the call
+    at once, and a helm that was started goes on to its end though we exit: nobody here sees how it ends.
+    """
 
     async def login(self, registry: str, user: str, token: Secret) -> None: ...
 

@@ -49,7 +49,7 @@ def report(journal: Journal, guide: Guide, *, as_of: str | None = None, head: st
 
     Raises Problem when the journal holds neither.
     """
-    events, reached = _cut(journal, as_of, head)
+    events, reached = cut(journal, as_of, head)
     snapshot = fold(journal.header, events)
     at = snapshot.last_ts
     status = derive(guide, snapshot, at)
@@ -73,8 +73,11 @@ def report(journal: Journal, guide: Guide, *, as_of: str | None = None, head: st
     }
 
 
-def _cut(journal: Journal, as_of: str | None, head: str | None) -> tuple[tuple[Event, ...], str]:
-    """The events up to a time or a head, and the hash of the last line that is in."""
+def cut(journal: Journal, as_of: str | None = None, head: str | None = None) -> tuple[tuple[Event, ...], str]:
+    """The events up to a time or a head, and the hash of the last line that is in.
+
+    Raises Problem when the journal holds neither.
+    """
     events = journal.events
     if as_of is not None:
         events = tuple(event for event in events if event.ts <= as_of)
@@ -98,6 +101,19 @@ def _cut(journal: Journal, as_of: str | None, head: str | None) -> tuple[tuple[E
         events = journal.events[: hashes.index(head)]
     reached = journal.events[len(events)].prev if len(events) < len(journal.events) else journal.head
     return events, reached
+
+
+def unexpected_head(journal: Journal, expect: str) -> Problem | None:
+    """What is wrong when the journal's head is not the one noted elsewhere; None when it is that one."""
+    if expect.strip().lower() == journal.head:
+        return None
+    return Problem(
+        "other-head",
+        f"The head is {journal.head}, expected was {one_line(expect)}.",
+        means="Lines were added, changed or cut since that head was noted.",
+        todo="Compare with the copy the head was noted from; `--verify REPORT` names the differences.",
+        exit_code=EXIT_BAD,
+    )
 
 
 def _chain(journal: Journal) -> dict[str, Any]:
@@ -184,8 +200,19 @@ def _moment(event: Event) -> dict[str, Any]:
 def describe(event: Event) -> str:
     """One event in words."""
     data = event.data
-    words = _WORDS.get(type(data))
-    return words(data) if words else event.type
+    if isinstance(data, Found):
+        return f"{_place(data.step, data.items)} {data.check}: {data.verdict}, {said(event)}"
+    if isinstance(data, Attested):
+        return f"{_place(data.step, data.items)} attested: {said(event)}"
+    if isinstance(data, RouteChosen | ProofWaived | ChangeStarted):
+        return f"{_place(data.step, data.items)} {said(event)}"
+    return said(event)
+
+
+def said(event: Event) -> str:
+    """What an event says, without the step, the items and the state: these stand beside it on a screen."""
+    words = _WORDS.get(type(event.data))
+    return words(event.data) if words else event.type
 
 
 def _field_set(data: FieldSet) -> str:
@@ -212,13 +239,13 @@ _WORDS: dict[type[Data], Callable[[Any], str]] = {
     Linked: lambda data: f"linked {data.source} with {data.target}",
     Unlinked: lambda data: f"unlinked {data.source} from {data.target}",
     FieldSet: _field_set,
-    RouteChosen: lambda data: f"{_place(data.step, data.items)} route: {data.route}",
-    Found: lambda data: f"{_place(data.step, data.items)} {data.check}: {data.verdict}, {data.text}",
-    Attested: lambda data: f"{_place(data.step, data.items)} attested: {data.text}",
-    ProofWaived: lambda data: f"{_place(data.step, data.items)} goes on without observed proof: {data.reason}",
+    RouteChosen: lambda data: f"route: {data.route}",
+    Found: lambda data: data.text,
+    Attested: lambda data: data.text,
+    ProofWaived: lambda data: f"goes on without observed proof: {data.reason}",
     ProbeConsented: lambda data: f"consent to probe: {data.probe}",
     IdentityPinned: _pinned,
-    ChangeStarted: lambda data: f"{_place(data.step, data.items)} started: {data.summary}",
+    ChangeStarted: lambda data: f"started: {data.summary}",
     ProcessStarted: lambda data: f"process {data.pid} started",
     ChangeFinished: lambda data: f"{data.outcome}: {data.summary}",
     TornLineCut: lambda data: f"half a line of {data.bytes} bytes cut off, kept in {data.kept_in}",

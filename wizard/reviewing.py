@@ -12,12 +12,13 @@ from wizard.files import expanded, read_file
 from wizard.guide import Guide
 from wizard.guides import guide as find_guide
 from wizard.output import data, data_json, data_line, glyph, json_text, say, say_line, say_problem
-from wizard.review import as_text, compare, report
+from wizard.review import as_text, compare, cut, report, unexpected_head
 from wizard.text import one_line
 
 if TYPE_CHECKING:
     from state.journal import Journal
     from wizard.places import Places
+    from wizard.statements import Reviewed
 
 
 def review(
@@ -48,6 +49,28 @@ def review(
     else:
         data(as_text(document))
     return code
+
+
+def open_for_review(places: Places, target: str, as_of: str | None = None) -> Reviewed:
+    """What the read-only screen shows of NAME|FILE. Reads the journal and nothing else; locks and writes nothing.
+
+    A guide that this version does not know is told among the problems: the chain and the timeline need none.
+    Raises Problem when there is no such setup or file, when it is no journal, and for a time that it does not reach.
+    """
+    from wizard.statements import reviewed
+
+    moment = _time(as_of)
+    journal = _journal(places, target)
+    try:
+        guide = find_guide(journal.header.guide.id)
+    except Problem:
+        guide = None
+    return reviewed(journal, guide, as_of=moment)
+
+
+def require_readable(places: Places, target: str, as_of: str | None = None) -> None:
+    """Raises Problem where `open_for_review` would, without working out what is shown."""
+    cut(_journal(places, target), _time(as_of))
 
 
 # What is newer than this program is no fault of the file (DESIGN.md section 5: exit code 2).
@@ -88,17 +111,11 @@ def _time(text: str | None) -> str | None:
 
 
 def _expect(journal: Journal, expect: str, code: int) -> int:
-    if expect.strip().lower() == journal.head:
+    other = unexpected_head(journal, expect)
+    if other is None:
         say(f"{glyph('ok')} the head is the expected one")
         return code
-    say_problem(
-        Problem(
-            "other-head",
-            f"The head is {journal.head}, expected was {one_line(expect)}.",
-            means="Lines were added, changed or cut since that head was noted.",
-            todo="Compare with the copy the head was noted from; `--verify REPORT` names the differences.",
-        )
-    )
+    say_problem(other)
     return EXIT_BAD
 
 

@@ -66,6 +66,25 @@ class Commit:
     changed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """An answer that is or was taken back: what the field held by it, and what it holds again (None: nothing)."""
+
+    field: Field
+    owner: str | None
+    taken_back: str | None
+    restored: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A field answered in this session, and what it held before."""
+
+    item: str | None
+    key: str
+    before: FieldSet | None
+
+
 class Session:
     """One setup, opened for writing by one actor. Not thread-safe; lives on one event loop.
 
@@ -87,6 +106,7 @@ class Session:
         self.readers = readers or Readers()
         self.writers = writers or Writers()
         self._secrets: dict[tuple[str | None, str], Secret] = {}
+        self._answers: list[_Answer] = []
         journal = writer.journal
         self._snapshot = fold(journal.header, journal.events, head=writer.head)
         self.on_commit: Callable[[], None] = lambda: None
@@ -172,6 +192,8 @@ class Session:
         """Removes an item with its values and links."""
         self._require_item(item)
         self.commit(ItemRemoved(item=item))
+        # An item of the same name that is added later is another one.
+        self._answers = [answer for answer in self._answers if answer.item != item]
 
     def link(self, source: str, target: str) -> None:
         """Links two items, for example a dpe with an endpoint."""
@@ -223,11 +245,19 @@ class Session:
         step = next(step for step in self.guide.steps if field in step.fields)
         view = View(self.guide, self._snapshot, step, (item,) if item else ())
         if not text.strip():
-            return Commit(parse_field(view, field, text), self._set(item, key, None, source, None))
+            return Commit(parse_field(view, field, text), self._answer(item, key, None, source, None))
         parsed = parse_field(view, field, text)
         if not parsed.ok:
             return Commit(parsed, False)
-        return Commit(parsed, self._set(item, key, parsed.normalized, source, file))
+        return Commit(parsed, self._answer(item, key, parsed.normalized, source, file))
+
+    def _answer(self, item: str | None, key: str, value: str | None, source: str, file: FileFacts | None) -> bool:
+        """Sets a field so that `undo` can take it back."""
+        recorded = self._snapshot.values.get(item, {}).get(key)
+        changed = self._set(item, key, value, source, file)
+        if changed:
+            self._answers.append(_Answer(item, key, recorded.data if recorded else None))
+        return changed
 
     def _set(self, item: str | None, key: str, value: str | None, source: str, file: FileFacts | None) -> bool:
         recorded = self._snapshot.values.get(item, {}).get(key)
@@ -236,6 +266,28 @@ class Session:
             return False
         self.commit(FieldSet(item=item, field=key, value=value, source=source, file=file))
         return True
+
+    def undoable(self) -> Undo | None:
+        """What `undo` would take back; None when no answer given since the setup was opened is left."""
+        if not self._answers:
+            return None
+        last = self._answers[-1]
+        now_held = self._snapshot.value(last.item, last.key)
+        return Undo(self._field(last.key), last.item, now_held, last.before.value if last.before else None)
+
+    def undo(self) -> Undo | None:
+        """Takes back the last answer given since the setup was opened, and on the next call the one before it.
+
+        The field holds again what it held before, a file's facts included. Items, links, references, routes and
+        confirmations are not answers. Returns what was taken back, or None when nothing was.
+        """
+        undone = self.undoable()
+        if undone is None:
+            return None
+        last = self._answers[-1]
+        self._set(last.item, last.key, undone.restored, "undo", last.before.file if last.before else None)
+        self._answers.pop()
+        return undone
 
     def _field(self, key: str) -> Field:
         field = self.guide.fields().get(key)
@@ -247,6 +299,10 @@ class Session:
         """Keeps a secret in memory for this session and makes the journal refuse every spelling of it."""
         self._secrets[item, key] = secret
         self._writer.guard.hold(*secret.spellings(user))
+
+    def holds_secret(self, item: str | None, key: str) -> bool:
+        """Whether that secret was given in this session."""
+        return (item, key) in self._secrets
 
     def secrets_for(self, view: View) -> dict[str, Secret]:
         """The secrets typed for the viewed items, by field key."""
@@ -262,7 +318,7 @@ class Session:
                 todo=f"Routes: {', '.join(step.routes) or 'none'}.",
             )
         recorded = self._snapshot.routes.get((item_step.step, item_step.items))
-        if recorded is None or recorded.route != route:
+        if recorded is None or recorded.data.route != route:
             self.commit(RouteChosen(step=item_step.step, items=item_step.items, route=route))
 
     def consent(self, probe: str) -> None:

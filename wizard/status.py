@@ -13,7 +13,7 @@ from wizard.relations import Relations
 from wizard.view import View, item_steps
 
 if TYPE_CHECKING:
-    from state.events import Attested, Found, ProofWaived
+    from state.events import Attested, FileFacts, Found, ProofWaived
     from state.snapshot import ChangeRecord, Recorded, Snapshot
 
 RUNNING = "running"
@@ -169,19 +169,32 @@ def known(view: View, field: Field) -> Known:
     subscriptions = tuple(
         value for key, other in fields.items() if other.kind == "subscription-id" for value in view.values(key)
     )
-    return Known(subscription_ids=subscriptions)
+    hosts = tuple(host for _, file in files(view, field) for host in file.hosts) if field.kind == "hostname" else ()
+    return Known(subscription_ids=subscriptions, hosts=hosts)
+
+
+def files(view: View, field: Field) -> tuple[tuple[str, FileFacts], ...]:
+    """Path and facts of the files that belong to the same items as `field`, as far as they were read."""
+    found = []
+    for owner in view.owners(field):
+        for key, recorded in view.snapshot.values.get(owner, {}).items():
+            other = view.guide.fields().get(key)
+            if other is not None and other.is_file and recorded.data.file is not None:
+                found.append((recorded.data.value or "", recorded.data.file))
+    return tuple(found)
 
 
 def _status(view: View, found: Mapping[ItemStep, Status], steps: Mapping[str, str], now: str) -> Status:
     gate = gate_of(view, found, steps)
     missing = unobserved(view, found)
     waiver = current_waiver(view)
-    candidates = {**_from_change(view), **_from_findings(view), **_from_values(view)}
+    grade = _grade(view)
+    candidates = {**_from_change(view), **_from_findings(view), **_from_values(view, bool(grade))}
     if RUNNING not in candidates and (failed := _failed_change(view)):
         candidates.setdefault(FAILED, failed)
     if stale := _stale(view):
         candidates[STALE] = stale
-    if grade := _grade(view):
+    if grade:
         candidates[grade] = ()
         # Proof that is contradicted is lost; a look that could not be made today takes nothing back.
         lost = tuple(place for place in missing if place in found and found[place].status in _TAKEN_BACK)
@@ -235,23 +248,31 @@ def _from_findings(view: View) -> dict[str, tuple[str, ...]]:
 _VERDICT_STATUS = {COULD_NOT_LOOK: COULD_NOT_LOOK, BAD: FAILED, NOT_YET: NOT_YET}
 
 
-def _from_values(view: View) -> dict[str, tuple[str, ...]]:
+def _from_values(view: View, done: bool) -> dict[str, tuple[str, ...]]:
+    # What is empty in a step that was handed off comes with the team's answer: until then it is not the user's turn.
+    awaited = handed_off(view) and not done
     reasons = tuple(
         f"{state.field.label}: {'empty' if state.state == EMPTY else state.message}"
         for state in field_states(view)
-        if not state.field.secret and (state.state == WRONG or (state.state == EMPTY and state.field.required))
+        if not state.field.secret
+        and (state.state == WRONG or (state.state == EMPTY and state.field.required and not awaited))
     )
     return {NEEDS_INPUT: reasons} if reasons else {}
 
 
 def _whose_turn(view: View, missing: tuple[ItemStep, ...]) -> dict[str, tuple[str, ...]]:
-    route = view.snapshot.routes.get((view.step.id, view.items))
-    if route is not None and route.route == HAND_OFF:
-        return {WAITING: ("handed off",)}
+    if handed_off(view):
+        return {WAITING: (view.step.team,)}
     owner = view.step.owner(view.snapshot.mode)
     if owner != YOU:
         return {WAITING: (owner,)}
     return {TO_DO: (f"not observed yet: {names(view, missing)}",) if missing else ()}
+
+
+def handed_off(view: View) -> bool:
+    """Whether the user chose to have another team do this item's step."""
+    route = view.snapshot.routes.get((view.step.id, view.items))
+    return route is not None and route.data.route == HAND_OFF
 
 
 def _stale(view: View) -> tuple[str, ...]:

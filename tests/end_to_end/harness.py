@@ -61,9 +61,9 @@ class Machine:
             **self.extra_env,
         }
 
-    def start(self, *args: str, **options: Any) -> subprocess.Popen[bytes]:
+    def start(self, *args: str, program: str = "", **options: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "wizard", *args],
+            [sys.executable, *([program] if program else ["-m", "wizard"]), *args],
             env=self.env(),
             stdin=subprocess.DEVNULL,
             stdout=options.pop("stdout", subprocess.PIPE),

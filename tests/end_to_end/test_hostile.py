@@ -588,7 +588,7 @@ def test_a_token_that_is_no_text(machine: Machine, served: dict[str, Any], tmp_p
 # ---------------------------------------------------------------- a real terminal
 
 
-@pytest.mark.parametrize("command", ["review", "check", "nothing", slow("list"), slow("run")])
+@pytest.mark.parametrize("command", ["review", "check", slow("list"), slow("run")])
 def test_in_a_terminal(machine: Machine, finished: Path, served: dict[str, Any], tmp_path: Path, command: str):
     header, events = read_journal(finished)
     install(rechained(header, spoiled(events, ALL, beside=True)), tmp_path / "state")
@@ -600,7 +600,6 @@ def test_in_a_terminal(machine: Machine, finished: Path, served: dict[str, Any],
         "check": ["check", "demo"],
         "list": ["list"],
         "run": ["run", "other", "--answers", str(answers)],
-        "nothing": [],
     }[command]
     code, shown = in_terminal(machine, *arguments)
     harmless(Answer(code, shown.replace("\r\n", "\n"), ""))

@@ -18,6 +18,7 @@ import pytest
 from state.events import Actor, ChangeStarted, ProcessStarted
 from state.problem import EXIT_BAD, EXIT_INTERRUPTED, EXIT_NOT_YET, EXIT_USAGE
 from state.store import Store
+from tests.end_to_end import leaver
 from tests.end_to_end.harness import WAIT, Machine, changed, dpe, finish, finishes, problems, until
 from wizard.ports import ProcessIdentity
 from wizard.process_identity import alive
@@ -53,10 +54,13 @@ def _helm(machine: Machine) -> ProcessIdentity:
 
 @contextmanager
 def _helm_at_work(
-    machine: Machine, info: Info, answers: Path, status: str
+    machine: Machine, info: Info, answers: Path, status: str, program: str = ""
 ) -> Iterator[tuple[subprocess.Popen[bytes], ProcessIdentity]]:
-    """A run whose helm waits for the pods: the release is `status`. Whatever still runs at the end is ended."""
-    process = machine.start("run", "demo", "--answers", str(answers))
+    """A run whose helm waits for the pods: the release is `status`. Whatever still runs at the end is ended.
+
+    `program`: the path of a changed program to run in place of ours.
+    """
+    process = machine.start("run", "demo", "--answers", str(answers), program=program)
     try:
         until(lambda: _statuses(machine, info)[-1:] == [status] or process.poll() is not None, status)
         assert process.poll() is None, finish(process).all
@@ -195,6 +199,85 @@ def test_helm_outlives_a_killed_wizard_and_is_not_started_twice(site: Machine, w
         assert ended["data"]["outcome"] == "done"
         if when == "after helm ended":
             assert "An earlier run was interrupted during: install" in done.err
+
+
+def _talking(machine: Machine, tmp_path: Path) -> Machine:
+    """The same machine, but its helm says on stderr what it does all through an upgrade, and 4 MiB of it at the end.
+
+    So whoever does not read what it writes, but holds it up or ends it for that, is found out.
+    """
+    directory = tmp_path / "talking"
+    directory.mkdir()
+    script = directory / "helm"
+    script.write_text(
+        "#!/bin/sh\n"
+        f'[ "$1" = upgrade ] || exec {machine.helm} "$@"\n'
+        f'{machine.helm} "$@" --debug || exit\n'
+        "head -c 4194304 /dev/zero | tr '\\0' x >&2 || exit\n"
+        f"echo ended >> {tmp_path}/ended\n"
+    )
+    script.chmod(0o755)
+    machine.helm = script
+    return machine
+
+
+@pytest.mark.slow
+def test_a_helm_that_writes_after_the_wizard_was_killed_goes_on_to_its_end(machine4: Machine, tmp_path: Path):
+    machine = _talking(machine4, tmp_path)
+    with machine.sandbox("slow-pods") as info:
+        answers = _answers(info, tmp_path / "answers.yml")
+        with _helm_at_work(machine, info, answers, "pending-install") as (process, helm):
+            process.kill()
+            finish(process)
+        until(lambda: not alive(helm), "helm's own end")
+
+        assert (tmp_path / "ended").exists()
+        assert _statuses(machine, info) == ["deployed"]
+        finishes(machine, info, answers)
+        assert len(machine.events("demo", "process_started")) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["while helm runs", "after helm ended"])
+def test_a_helm_that_is_left_running_goes_on_and_is_not_started_twice(machine4: Machine, when: str, tmp_path: Path):
+    machine = _talking(machine4, tmp_path) if when == "after helm ended" else machine4
+    with machine.sandbox("slow-pods") as info:
+        answers = _answers(info, tmp_path / "answers.yml")
+        with _helm_at_work(machine, info, answers, "pending-install", leaver.__file__) as (process, helm):
+            process.send_signal(signal.SIGUSR1)
+            left = finish(process, timeout=20)
+        assert (left.code, left.out) == (0, "left\n"), left.all
+        assert left.err.rstrip().splitlines()[-1].lstrip().startswith(("»", "|")), "no complaint at exit"
+        assert alive(helm), "it was there when we went"
+        assert machine.events("demo", "change_finished") == []
+        private = _private_directory(helm)
+        assert (private / "config.json").exists(), "helm may still need its login"
+
+        if when == "while helm runs":
+            done = machine.run("demo", answers)
+            assert done.code == 0, done.all
+            assert f"helm still runs (pid {helm.pid}" in done.err
+        else:
+            until(lambda: not alive(helm), "helm's own end")
+            assert (tmp_path / "ended").exists()
+        assert _statuses(machine, info) == ["deployed"]
+        done = finishes(machine, info, answers)
+        if when == "after helm ended":
+            assert "An earlier run was interrupted during: install" in done.err
+
+        assert [(row["revision"], row["status"]) for row in machine.history(info)] == [(1, "deployed")]
+        (started,) = machine.events("demo", "process_started")
+        (ended,) = machine.events("demo", "change_finished")
+        assert ended["data"]["change"] == started["data"]["change"]
+        assert ended["data"]["outcome"] == "done"
+        assert not private.exists(), "the token is gone with the last who needed it"
+
+
+def _private_directory(helm: ProcessIdentity) -> Path:
+    """Where this helm has its login."""
+    variables = Path(f"/proc/{helm.pid}/environ").read_bytes().split(b"\0")
+    (found,) = (value for name, _, value in (one.partition(b"=") for one in variables) if name == b"DOCKER_CONFIG")
+    return Path(os.fsdecode(found))
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ import yaml
 from state.problem import Problem
 from wizard.sandbox import fetch_helm, process, profile, workdir
 from wizard.sandbox.info import FORMAT
-from wizard.sandbox.process import running
+from wizard.sandbox.process import joined, running
 
 # DESIGN.md section 6, with the format that every JSON document has.
 KEYS = (
@@ -300,6 +300,61 @@ def test_the_child_ends_when_its_command_is_killed(tmp_path):
     )
     assert killed.returncode == -signal.SIGKILL
     wait_for_refusal(killed.stdout.strip())
+
+
+KILLED = (
+    "import os, sys, signal\nfrom pathlib import Path\nfrom wizard.sandbox.process import running\n"
+    "with running(Path(sys.argv[1]), helm=Path('/unused')) as info:\n"
+    "    print(info.to_json(), flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+)
+
+
+@pytest.mark.parametrize("start", [running, joined])
+def test_the_next_command_does_not_trip_over_the_servers_of_a_killed_one(tmp_path, start):
+    """They end by themselves, but a moment later: they are waited for, and their ports are free again."""
+    for _ in range(3):
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED, str(tmp_path / "sandbox")], stdout=subprocess.PIPE, text=True, check=False
+        )
+        assert killed.returncode == -signal.SIGKILL
+        with start(tmp_path / "sandbox", helm=Path("/unused")) as info:
+            assert info.to_json() == killed.stdout.strip()
+            assert "/api/v1/namespaces kube-system" in objects(json.loads(info.to_json()))
+
+
+def test_a_running_sandbox_is_joined_and_left_running(serve, tmp_path):
+    first = serve()
+    with joined(tmp_path / "sandbox", helm=Path("/my/helm")) as info:
+        assert json.loads(info.to_json()) == {**first.info, "helm": "/my/helm"}
+        before = objects(first.info)
+    assert objects(first.info) == before, "it is not ours to end"
+    code, _, errors = first.end(signal.SIGTERM)
+    assert code == 0
+    assert "Traceback" not in errors and "SSL" not in errors, "being asked whether it answers is no error"
+
+
+def test_a_running_sandbox_with_a_server_down_is_joined_too(serve, tmp_path):
+    first = serve("api-down")
+    with joined(tmp_path / "sandbox", helm=NO_HELM) as info:
+        assert info.registry == first.info["registry"]
+
+
+def test_a_sandbox_that_nobody_runs_is_started_by_who_joins_and_ends_with_it(tmp_path):
+    with joined(tmp_path / "sandbox", helm=NO_HELM) as info:
+        first = objects(json.loads(info.to_json()))
+    wait_for_refusal(info.registry)
+    with joined(tmp_path / "sandbox", helm=NO_HELM) as again:
+        assert again == info
+        assert objects(json.loads(again.to_json())) == first
+
+
+def test_who_holds_the_directory_and_never_answers_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "_SETTLE_SECONDS", 0.2)
+    work = workdir.prepare(tmp_path / "sandbox")
+    with workdir.hold(work), pytest.raises(Problem) as caught, joined(work.path, helm=NO_HELM):
+        pass
+    assert caught.value.code == "sandbox-running"
+    assert str(os.getpid()) in caught.value.what
 
 
 def test_faults_are_checked_by_name(tmp_path):

@@ -150,14 +150,15 @@ def test_routes_attestations_and_waivers() -> None:
         for text, revision in (("a", 1), ("b", 1), ("a", 2))
     ]
     waived = ProofWaived(step="8", items=items, reason="no access", fingerprint="")
+    done = RouteChosen(step="3", items=items, route="already done")
     snapshot = folded(
         PE,
         RouteChosen(step="3", items=items, route="hand off"),
-        RouteChosen(step="3", items=items, route="already done"),
+        done,
         *attested,
         waived,
     )
-    assert snapshot.routes == {("3", items): RouteChosen(step="3", items=items, route="already done")}
+    assert snapshot.routes == {("3", items): recorded(3, done)}
     assert snapshot.attestations == {
         ("4", items, "a"): recorded(6, attested[2]),
         ("4", items, "b"): recorded(5, attested[1]),

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from state.actor import current_actor
 from tests.setups import ENDPOINT_ID, SUBSCRIPTION, make_setup
 
 
@@ -269,36 +270,39 @@ def test_a_terminal_without_unicode_gets_ascii(shell: Shell):
     done.stdout.decode("ascii")
 
 
-def test_on_a_terminal_the_screens_say_that_they_are_not_there_yet(shell: Shell):
-    parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "wizard"],
-        env={"PATH": os.defpath, "HOME": str(shell.home), "LANG": "C.UTF-8", "TERM": "xterm"},
-        stdin=child,
-        stdout=child,
-        stderr=child,
-    )
-    os.close(child)
-    shown = b""
-    try:
-        while chunk := os.read(parent, 4096):
-            shown += chunk
-    except OSError:
-        pass  # the other end is closed: that is the end
-    finally:
-        os.close(parent)
-    assert process.wait(60) == 2
-    assert "no screens yet" in shown.decode()
-
-
 def test_long_lines_are_folded_between_words_in_a_terminal_only(shell: Shell):
     arguments = ("review", "prod", "-o", "text")
+    _, drawn = at_terminal(shell, *arguments, stdin=subprocess.DEVNULL)
+    folded, whole = drawn.splitlines(), shell(*arguments).stdout.decode().splitlines()
+    assert all(len(line) <= 80 or len(line.split()) == 1 for line in folded), "an ID longer than the line stays whole"
+    assert any(len(line) > 80 and len(line.split()) > 1 for line in whole)
+    assert " ".join(folded).split() == " ".join(whole).split(), "no word is torn or lost"
+
+
+# ---------------------------------------------------------------- the screens
+
+# The screens' side of the contract, with the screens left out: says with what they would open.
+OPENED = """
+import sys, types
+stand_in = sys.modules["screens.app"] = types.ModuleType("screens.app")
+stand_in.run_app = lambda start, places: [print("opens", start), 7][1]
+from wizard.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+NEW = "New(name='dev', guide_id='ataccama-azure', mode='self-service')"
+ALTERNATE_SCREEN = "\x1b[?1049h"
+
+
+def at_terminal(
+    shell: Shell, *arguments: str, program: tuple[str, ...] = ("-m", "wizard"), stdin: int | None = None, **env: str
+) -> tuple[int, str]:
+    """Exit code, and what is drawn on a terminal of 80 by 24."""
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "wizard", *arguments],
-        env=shell.env(),
-        stdin=subprocess.DEVNULL,
+        [sys.executable, *program, *arguments],
+        env={**shell.env(), "TERM": "xterm", **env},
+        stdin=child if stdin is None else stdin,
         stdout=child,
         stderr=child,
     )
@@ -308,8 +312,72 @@ def test_long_lines_are_folded_between_words_in_a_terminal_only(shell: Shell):
         while part := os.read(parent, 4096):
             drawn += part
     os.close(parent)
-    process.wait(60)
-    folded, whole = drawn.decode().splitlines(), shell(*arguments).stdout.decode().splitlines()
-    assert all(len(line) <= 80 or len(line.split()) == 1 for line in folded), "an ID longer than the line stays whole"
-    assert any(len(line) > 80 and len(line.split()) > 1 for line in whole)
-    assert " ".join(folded).split() == " ".join(whole).split(), "no word is torn or lost"
+    return process.wait(60), drawn.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "opens"),
+    [
+        ([], "Home()"),
+        (["new", "dev"], NEW),
+        (["new", "dev", "--guide", "ataccama-azure", "--mode", "self-service"], NEW),
+        (["resume", "real"], "Resume(name='real')"),
+        (["review", "prod"], "Review(target='prod', as_of=None)"),
+        (["review", "prod", "--as-of", "2026-11-22"], "Review(target='prod', as_of='2026-11-22')"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_terminal_opens_the_screens(shell: Shell, arguments: list[str], opens: str):
+    make_setup(shell.state, "real", 0)
+    code, drawn = at_terminal(shell, *arguments, program=("-c", OPENED))
+    assert drawn.replace("\r\n", "") == f"opens {opens}"
+    assert code == 7, "the screens' own exit code"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["new", "prod"], "resume prod"),
+        (["new", "Bad Name"], "lower-case letters"),
+        (["new", "dev", "--guide", "aws"], "There is no guide aws"),
+        (["new", "dev", "--mode", "alone"], "Modes are self-service"),
+        (["resume", "prd"], "Did you mean prod"),
+        (["resume", "../prod"], "lower-case letters"),
+        (["review", "prd"], "Did you mean prod"),
+        (["review", "./nowhere.jsonl"], "no such file"),
+        (["review", "/dev/null"], "not a file"),
+        (["review", "prod", "--as-of", "2020-01-01"], "began at"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_typo_is_answered_in_the_shell(shell: Shell, arguments: list[str], says: str):
+    code, drawn = at_terminal(shell, *arguments)
+    assert code == 2
+    assert says in " ".join(drawn.split())
+    assert ALTERNATE_SCREEN not in drawn
+    assert [path.name for path in (shell.state / "setups").iterdir()] == ["prod.jsonl"], "nothing was made"
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["new", "dev"], ["resume", "prod"], ["review", "prod"], ["sandbox"]], ids=" ".join
+)
+@pytest.mark.parametrize(("term", "says"), [("dumb", "can't move its cursor"), ("", "TERM is not set")])
+def test_a_terminal_that_can_not_draw_is_told_the_other_commands(
+    shell: Shell, arguments: list[str], term: str, says: str
+):
+    code, drawn = at_terminal(shell, *arguments, TERM=term)
+    assert code == 2
+    told = " ".join(drawn.split())
+    assert says in told
+    for command in ("run NAME --answers FILE", "review NAME -o text", "sandbox --unattended"):
+        assert command in told
+
+
+def test_a_sandbox_setup_without_helm_says_how_to_get_one(shell: Shell):
+    """Its servers can't come back without; that is said in the shell, not behind a screen."""
+    make_setup(shell.state, "mine", actor=current_actor("run"))
+    sandbox = str(shell.home / "sandbox")
+    code, drawn = at_terminal(shell, "resume", "mine", PATH="/nowhere", PRIVATELINK_SANDBOX_DIR=sandbox)
+    assert code == 2
+    assert "There is no helm 3.8 or newer on PATH." in drawn
+    assert not (shell.home / "sandbox").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tests.wizard.engine import (
 )
 from wizard.actions.values_file import read_values
 from wizard.guide import Moment, Plan
-from wizard.ports import Readers, Workload, Writers
+from wizard.ports import LEAVE, Readers, Workload, Writers
 from wizard.session import Session
 
 VALUES = "hosts:\n  dpm: dpm-43ooq-worker-01-eus1.ataccama.link\n  minio: minio-43ooq-worker-01-eus1.ataccama.link\n"
@@ -306,6 +307,34 @@ async def test_a_process_of_an_earlier_boot_is_gone(make):
     (change,) = step.session.interrupted()
     await step.session.resume(change, step.moments.append)
     assert [outcome for outcome, _ in step.changes()] == ["cancelled"]
+
+
+async def test_a_cancelled_one_has_ended(make):
+    step = make()
+    step.helm.failure = asyncio.CancelledError()
+    with pytest.raises(asyncio.CancelledError):
+        await step.apply()
+    assert step.changes() == [("cancelled", "install dpe-01 16.2.0 in dpe: cancelled")]
+    assert step.session.interrupted() == ()
+
+
+@pytest.mark.parametrize(
+    "revisions", [(), (release(1), release(2, "pending-upgrade"))], ids=["install", "after a way out"]
+)
+async def test_one_that_is_left_running_has_no_end_yet_and_the_next_start_finds_out(make, revisions):
+    step = make(*revisions)
+    step.helm.failure = asyncio.CancelledError(LEAVE)
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await step.apply()
+    assert caught.value.args == (LEAVE,), "the caller is told that it goes on"
+    (change,) = step.session.interrupted()
+    assert change.process is not None
+    left = step.changes()
+
+    step.helm.revisions.append(release(int(change.started.data.facts["revision"])))
+    await step.session.resume(change, step.moments.append, gone=True)
+    assert [outcome for outcome, _ in step.changes()[len(left) :]] == ["done"]
+    assert step.session.interrupted() == ()
 
 
 # ---------------------------------------------------------------- proof

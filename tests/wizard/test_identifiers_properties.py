@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from wizard.identifiers import FIELD_KINDS, parse
+from wizard.identifiers import FIELD_KINDS, SECRET_KINDS, parse
 from wizard.identifiers.stand_in import placeholder
 
 ALNUM = string.ascii_letters + string.digits
@@ -70,6 +70,7 @@ VALID: dict[str, st.SearchStrategy[str]] = {
     "duration": st.one_of(st.builds("{}m".format, st.integers(1, 59)), st.builds("{}s".format, st.integers(1, 59))),
     "environment-name": names("- ", 60),
     "item-name": names("-", 63, LOWER, last="-"),
+    "token": names("-_.+/=", 64, last="="),
 }
 
 DECORATIONS = st.sampled_from(
@@ -127,13 +128,15 @@ DRAWN = st.lists(
 ).map("".join)
 
 KINDS = pytest.mark.parametrize("kind", FIELD_KINDS)
+# A secret's normalised value is a mask, which is not read again.
+SHOWN_KINDS = pytest.mark.parametrize("kind", [kind for kind in FIELD_KINDS if kind not in SECRET_KINDS])
 
 
 def test_every_kind_has_a_strategy() -> None:
     assert set(VALID) == set(FIELD_KINDS)
 
 
-@KINDS
+@SHOWN_KINDS
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_a_normalized_value_stays_itself(kind: str, data: st.DataObject) -> None:
@@ -179,7 +182,7 @@ def test_any_text_gets_a_clean_answer(kind: str, text: str) -> None:
     for char in "".join(shown):
         assert unicodedata.category(char) not in ("Cc", "Cs", "Co", "Zl", "Zp"), (text, shown)
         assert char not in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\ufeff"
-    if parsed.ok:
+    if parsed.ok and kind not in SECRET_KINDS:
         again = parse(kind, parsed.normalized)
         assert again.ok, (text, again)
         assert again.normalized == parsed.normalized

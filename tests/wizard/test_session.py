@@ -13,13 +13,15 @@ from state.events import (
     Attested,
     ChangeStarted,
     EnvironmentSet,
+    FieldSet,
+    FileFacts,
     Found,
     GuideRef,
     ProofWaived,
 )
 from state.problem import EXIT_NOT_YET, Problem
 from state.store import Store
-from tests.setups import DPM, MINIO, SUBSCRIPTION, make_setup
+from tests.setups import DPM, MINIO, SUBSCRIPTION, VALUES, make_setup
 from tests.state.make_journal import lines_of
 from tests.wizard.engine import (
     DNS,
@@ -336,3 +338,123 @@ def test_a_session_goes_on_where_the_last_one_ended(tmp_path: Path):
     with Store(tmp_path / "state").open("demo") as writer:
         again = Session(writer, GUIDE, current_actor("run"))
         assert (again.status(), again.snapshot.head) == (seen, head)
+
+
+# ---------------------------------------------------------------- taking answers back
+
+
+def last_field_set(session: Session) -> FieldSet:
+    data = journalled(session, "field_set")[-1].data
+    assert isinstance(data, FieldSet)
+    return data
+
+
+def test_answers_are_taken_back_one_after_the_other_and_never_to_and_fro(session: Session):
+    for address in ("10.20.1.5", "10.20.1.6"):
+        session.set_field("endpoint/pe-weu", "private_ip", address)
+    session.set_field("dpe/dpe-01", "version", "16.3.0")
+    told = [session.undo() for _ in range(3)]
+    assert [(undo.field.key, undo.owner, undo.taken_back, undo.restored) for undo in told if undo] == [
+        ("version", "dpe/dpe-01", "16.3.0", "16.2.0"),
+        ("private_ip", "endpoint/pe-weu", "10.20.1.6", "10.20.1.5"),
+        ("private_ip", "endpoint/pe-weu", "10.20.1.5", "10.20.1.4"),
+    ]
+    assert session.snapshot.value("endpoint/pe-weu", "private_ip") == "10.20.1.4"
+    assert session.snapshot.value("dpe/dpe-01", "version") == "16.2.0"
+    written = last_field_set(session)
+    assert (written.field, written.value, written.source) == ("private_ip", "10.20.1.4", "undo")
+
+
+def test_the_first_answer_leaves_the_field_empty_and_then_nothing_is_left(tmp_path: Path):
+    session = opened(tmp_path)
+    assert (session.undoable(), session.undo()) == (None, None)
+    session.set_field(None, "environment_name", "production")
+    undo = session.undo()
+    assert undo is not None and (undo.taken_back, undo.restored) == ("production", None)
+    assert session.snapshot.value(None, "environment_name") is None
+    before = journalled(session)
+    assert (session.undoable(), session.undo()) == (None, None)
+    assert journalled(session) == before
+
+
+def test_a_cleared_field_comes_back(session: Session):
+    session.set_field("endpoint/pe-weu", "private_ip", "")
+    undo = session.undo()
+    assert undo is not None and (undo.taken_back, undo.restored) == (None, "10.20.1.4")
+    assert session.snapshot.value("endpoint/pe-weu", "private_ip") == "10.20.1.4"
+
+
+def test_an_answer_after_an_undo_is_taken_back_first(session: Session):
+    session.set_field("endpoint/pe-weu", "private_ip", "10.20.1.5")
+    session.undo()
+    session.set_field("endpoint/pe-weu", "private_ip", "10.20.1.7")
+    undo = session.undo()
+    assert undo is not None and (undo.taken_back, undo.restored) == ("10.20.1.7", "10.20.1.4")
+    undo = session.undo()
+    assert undo is not None and undo.field.key == VALUES[-1][1], "the last answer of the filled setup"
+
+
+def test_what_would_be_taken_back_is_told_without_doing_it(session: Session):
+    session.set_field("endpoint/pe-weu", "private_ip", "10.20.1.5")
+    before = journalled(session)
+    told = session.undoable()
+    assert journalled(session) == before
+    assert session.undo() == told
+
+
+def test_what_a_file_held_comes_back_with_it(session: Session):
+    old, new = FileFacts(sha256="a" * 64, hosts=(DPM,)), FileFacts(sha256="b" * 64)
+    for facts in (old, new):
+        session.set_field("dpe/dpe-01", "values_file", "/tmp/values.yml", file=facts)
+    session.undo()
+    assert last_field_set(session).file == old
+    assert session.view(UPDATE).setting("values_file") == last_field_set(session)
+
+
+def test_what_is_not_an_answer_is_not_taken_back(tmp_path: Path):
+    """Items, links, references, routes and secrets; and what did not change or did not parse was no answer."""
+    session = opened(tmp_path)
+    session.set_field(None, "environment_name", "production")
+    session.add_item("subscription", "main")
+    session.add_item("endpoint", "pe-weu")
+    session.add_item("dpe", "dpe-01")
+    session.link("dpe/dpe-01", "endpoint/pe-weu")
+    session.set_reference("endpoint/pe-weu", "subscription", "main")
+    session.choose_route(ENDPOINT, ALREADY_DONE)
+    session.hold_secret("dpe/dpe-01", "token", TOKEN)
+    session.set_field(None, "environment_name", "production")
+    session.set_field("endpoint/pe-weu", "private_ip", "no address")
+    undo = session.undo()
+    assert undo is not None and undo.field.key == "environment_name"
+    assert session.undo() is None
+    assert session.snapshot.value("endpoint/pe-weu", "subscription") == "main"
+    assert TOKEN.reveal() not in repr(undo)
+
+
+def test_answers_of_a_removed_item_are_gone_with_it(session: Session):
+    session.set_field("dpe/dpe-01", "version", "16.3.0")
+    session.set_field("endpoint/pe-weu", "private_ip", "10.20.1.5")
+    session.remove_item("endpoint/pe-weu")
+    session.add_item("endpoint", "pe-weu")
+    undo = session.undo()
+    assert undo is not None and undo.field.key == "version"
+    assert session.snapshot.values.get("endpoint/pe-weu", {}) == {}
+
+
+def test_an_undo_that_could_not_be_written_can_be_asked_for_again(session: Session):
+    """The value it would bring back is a secret by now, so the journal refuses it: nothing is lost or skipped."""
+    session.set_field("dpe/dpe-01", "release", TOKEN.reveal())
+    session.set_field("dpe/dpe-01", "release", "dpe-02")
+    told = session.undoable()
+    session.hold_secret("dpe/dpe-01", "token", TOKEN)
+    before = journalled(session)
+    problem = refused(session.undo)
+    assert TOKEN.reveal() not in str(problem)
+    assert (journalled(session), session.undoable()) == (before, told)
+    assert session.snapshot.value("dpe/dpe-01", "release") == "dpe-02"
+
+
+def test_what_was_answered_before_the_setup_was_opened_stays(tmp_path: Path):
+    fill(opened(tmp_path))._writer.close()
+    with Store(tmp_path / "state").open("demo") as writer:
+        assert Session(writer, GUIDE, current_actor("run")).undoable() is None

@@ -159,6 +159,29 @@ def test_whose_turn_it_is_depends_on_the_mode():
     assert status_of(snapshot_of(*FILLED), guide).item_steps[place].status == "to do"
 
 
+def test_a_hand_off_names_the_team_it_went_to():
+    handed = RouteChosen(step=ENDPOINT.step, items=ENDPOINT.items, route="hand off")
+    dns = RouteChosen(step=DNS.step, items=DNS.items, route="hand off")
+    waiting = status_of(snapshot_of(*FILLED, handed, dns)).item_steps
+    assert (waiting[ENDPOINT].status, waiting[ENDPOINT].reasons) == ("waiting for others", ("network team",))
+    assert waiting[DNS].reasons == ("DNS team",)
+    nobody = with_step(GUIDE, "endpoint", team=step_of(GUIDE, "connectivity").team)
+    assert status_of(snapshot_of(*FILLED, handed), nobody).item_steps[ENDPOINT].reasons == ("another team",)
+
+
+def test_what_is_empty_in_a_handed_off_step_comes_with_the_answer():
+    handed = RouteChosen(step=ENDPOINT.step, items=ENDPOINT.items, route="hand off")
+    no_ip = FieldSet(item="endpoint/pe-weu", field="private_ip", value=None)
+    assert status(no_ip, place=ENDPOINT) == "needs input"
+    assert status(no_ip, handed, place=ENDPOINT) == "waiting for others"
+    assert status(FieldSet(item="endpoint/pe-weu", field="private_ip", value="x"), handed, place=ENDPOINT) == (
+        "needs input"
+    ), "what stands there and is wrong is nobody else's"
+    # A word does not stand in for what was never told.
+    confirmed = attested(ENDPOINT, *FILLED, no_ip)
+    assert status(no_ip, handed, confirmed, place=ENDPOINT) == "needs input"
+
+
 # ---------------------------------------------------------------- staleness
 
 

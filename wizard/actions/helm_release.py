@@ -35,6 +35,7 @@ from wizard.actions.values_file import ValuesFile, canonical_sha256, differences
 from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Plan
 from wizard.identifiers import duration_seconds
 from wizard.ports import (
+    LEAVE,
     ClusterIdentity,
     ClusterReader,
     HelmWriter,
@@ -120,6 +121,7 @@ class HelmRelease:
             undo=_undo(upgrade, history),
             way_out=" ".join((out.what, out.means, out.todo)) if out else "",
             ours=out is not None and _is_ours(view, history[-1], live),
+            timeout=float(upgrade.timeout),
             payload=payload,
         )
 
@@ -328,7 +330,10 @@ class _Acting:
 
 
 class _Ended:
-    """Writes a change's bad end, whatever it was, before the failure goes on to the caller."""
+    """Writes a change's bad end, whatever it was, before the failure goes on to the caller.
+
+    A helm that is left running (`LEAVE`) has none yet: as after a kill the next start finds out how it ended.
+    """
 
     def __init__(self, log: Log, change: str, summary: str) -> None:
         self._log = log
@@ -340,6 +345,8 @@ class _Ended:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, asyncio.CancelledError):
+            if error.args[:1] == (LEAVE,):
+                return
             self._log.finished(self._change, outcome=CANCELLED, summary=f"{self._summary}: cancelled")
         elif isinstance(error, Problem):
             self._log.finished(

@@ -99,7 +99,9 @@ class HelmActor:
 
     `started` is called with helm's identity before helm begins: it waits at a gate that opens when `started` has
     returned, so a journal written there cannot miss a running helm. Cancelling a call sends SIGTERM to helm, which
-    then marks the release as failed within milliseconds. A `looker` of the same config lends the version it knows.
+    then marks the release as failed within milliseconds; cancelling it with `wizard.ports.LEAVE` leaves a helm that
+    has `started` alone, and `helm_files.run_dir` its directory. A `looker` of the same config lends the version it
+    knows.
     """
 
     def __init__(self, config: HelmConfig, looker: HelmLooker | None = None) -> None:

@@ -40,6 +40,9 @@ class RunDir:
 def run_dir(environ: Mapping[str, str] = os.environ) -> Iterator[RunDir]:
     """Make the private directory of this run; it is gone when the block is left, by whatever way.
 
+    Only a helm that was left running keeps it: it may not have read its login yet. The directory is then its own, and
+    goes with the first sweep after its end.
+
     Leftovers of dead owners are swept first, and again at the end: a helm that outlived its owner may have ended
     meanwhile. Raises OSError when no directory can be made at all.
     """
@@ -48,7 +51,8 @@ def run_dir(environ: Mapping[str, str] = os.environ) -> Iterator[RunDir]:
     try:
         yield made
     finally:
-        shutil.rmtree(made.path, ignore_errors=True)
+        if not _handed_over(made.path):
+            shutil.rmtree(made.path, ignore_errors=True)
         sweep(environ)
 
 
@@ -112,6 +116,17 @@ def _is_memory(path: Path) -> bool:
 def note_user(directory: Path, user: ProcessIdentity) -> None:
     """Says that `user` (a helm) reads from the directory: it is not swept while that lives, though its owner died."""
     _write_identity(directory / f"{_USER}{user.pid}.json", user)
+
+
+def _handed_over(path: Path) -> bool:
+    """Makes a helm that still runs the directory's owner, in place of us who may live long; False when none does."""
+    for known in path.glob(f"{_USER}*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            user = _read_identity(known)
+            if alive(user):
+                _write_identity(path / _OWNER, user)
+                return True
+    return False
 
 
 def _write_identity(path: Path, identity: ProcessIdentity) -> None:

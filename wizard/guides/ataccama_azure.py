@@ -86,6 +86,36 @@ def _vnet_of_subnet(view: View) -> str | None:
     return setting.value.partition("/subnets/")[0] if setting and setting.value else None
 
 
+# ---------------------------------------------------------------- what follows from other values
+
+
+_STEPS_2_AND_3 = "from steps 2 and 3"
+
+
+def _network(view: View) -> str:
+    """How the Resource ID of anything in the endpoint's resource group begins, as far as that is known."""
+    subscription, group = view.value("subscription_id"), view.value("resource_group")
+    if not subscription:
+        return ""
+    begun = f"/subscriptions/{subscription}/resourceGroups/"
+    return f"{begun}{group}/providers/Microsoft.Network/" if group else begun
+
+
+def _vnet_begun(view: View) -> str | None:
+    begun = _network(view)
+    return f"{begun}virtualNetworks/" if begun.endswith("Microsoft.Network/") else begun or None
+
+
+def _subnet_begun(view: View) -> str | None:
+    vnet = view.value("vnet")
+    return f"{vnet}/subnets/" if vnet else _vnet_begun(view)
+
+
+def _own_endpoint_id(view: View) -> str | None:
+    begun, name = _network(view), view.value("endpoint_name")
+    return f"{begun}privateEndpoints/{name}" if begun.endswith("Microsoft.Network/") and name else None
+
+
 # ---------------------------------------------------------------- what looks and acts
 # Imported when somebody looks or acts: `list` reads a guide too, and has a start-up budget (DESIGN.md section 8).
 
@@ -120,6 +150,7 @@ CONNECTIVITY = Step(
     id="connectivity",
     number=1,
     title="Connectivity settings",
+    short="Connectivity",
     why="The portal shows the values of the next steps only after Azure PrivateLink is chosen for this environment.",
     instructions=(
         "Open the Ataccama Cloud Portal and choose the environment.",
@@ -148,6 +179,7 @@ REGISTER = Step(
     id="register",
     number=2,
     title="Register subscription",
+    short="Subscription",
     why="The vendor's service lets in endpoints of registered subscriptions by itself. An endpoint from another one "
     "stays Pending, and nobody is told.",
     instructions=(
@@ -177,6 +209,7 @@ CREATE_ENDPOINT = Step(
     id="endpoint",
     number=3,
     title="Create Private Endpoint",
+    short="Endpoint",
     why="The Private Endpoint is the vendor's service as an address inside your own network. All the DPE's traffic "
     "will go to that address.",
     instructions=(
@@ -213,6 +246,8 @@ CREATE_ENDPOINT = Step(
             where="Azure portal, Virtual networks, Properties, Resource ID",
             required=False,
             default=_vnet_of_subnet,
+            offer=_vnet_begun,
+            offer_source=_STEPS_2_AND_3,
         ),
         Field(
             "subnet",
@@ -221,6 +256,8 @@ CREATE_ENDPOINT = Step(
             owner=ENDPOINT,
             where="the VNet's Resource ID with /subnets/ and the subnet's name behind it",
             rule=_subnet_in_vnet,
+            offer=_subnet_begun,
+            offer_source=_STEPS_2_AND_3,
         ),
         Field(
             "endpoint_name",
@@ -242,6 +279,7 @@ CREATE_ENDPOINT = Step(
     uses=("subscription_id",),
     after=("register",),
     routes=(ALREADY_DONE, HAND_OFF),
+    team="network team",
     attest=Attestation(
         "endpoint-approved",
         1,
@@ -258,6 +296,7 @@ PROVIDE_ID = Step(
     id="resource-id",
     number=4,
     title="Provide the Resource ID",
+    short="Resource ID",
     why="The vendor's ingress lets in the connections of the endpoints it was told of, and no others.",
     instructions=(
         "In the Azure portal, open the Private Endpoint, Properties, and copy its Resource ID.",
@@ -267,11 +306,13 @@ PROVIDE_ID = Step(
     fields=(
         Field(
             "endpoint_id",
-            "Endpoint Resource ID",
+            "Resource ID",
             "endpoint-id",
             owner=ENDPOINT,
             where="Azure portal, the endpoint, Properties, Resource ID",
             rule=_endpoint_matches,
+            offer=_own_endpoint_id,
+            offer_source=_STEPS_2_AND_3,
         ),
     ),
     uses=("subscription_id", "endpoint_name", "resource_group"),
@@ -287,6 +328,7 @@ DNS = Step(
     id="dns",
     number=5,
     title="DNS records",
+    short="DNS",
     why="The DPE finds the vendor by two host names. Only when they resolve to the endpoint's private IP, inside the "
     "cluster, does its traffic stay private.",
     instructions=(
@@ -318,6 +360,7 @@ DNS = Step(
     uses=("private_ip",),
     after=("endpoint",),
     routes=(ALREADY_DONE, HAND_OFF),
+    team="DNS team",
     warnings=(PUBLIC_UNTIL_DNS,),
     attest=Attestation(
         "records-created",
@@ -343,6 +386,7 @@ REDEPLOY = Step(
     id="redeploy",
     number=6,
     title="Save and redeploy",
+    short="Redeploy",
     why="The vendor's side takes over the settings of the steps before. Its values file is only right after that.",
     instructions=(
         "In the vendor's portal, press Save and redeploy.",
@@ -420,6 +464,7 @@ UPDATE = Step(
     routes=(DO_IT_FOR_ME,),
     warnings=(UPGRADE_LAG,),
     action=_helm_release,
+    usual=(120.0, 240.0),
     checks=(
         Check(
             "release",

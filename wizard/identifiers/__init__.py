@@ -9,13 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wizard.identifiers import address, azure, free_text, helm, host
+from wizard.identifiers import address, azure, free_text, helm, host, token
 from wizard.identifiers.forgive import LONGEST
 from wizard.identifiers.helm import duration_seconds
 from wizard.identifiers.result import NOTHING_KNOWN, Known, Parsed, Part, part
 from wizard.identifiers.stand_in import looks_like_token, stand_in
+from wizard.identifiers.token import strip_token
 
-__all__ = ["FIELD_KINDS", "KINDS", "Known", "Parsed", "Part", "duration_seconds", "looks_like_token", "parse"]
+__all__ = [
+    "FIELD_KINDS",
+    "KINDS",
+    "SECRET_KINDS",
+    "Known",
+    "Parsed",
+    "Part",
+    "duration_seconds",
+    "looks_like_token",
+    "parse",
+    "strip_token",
+]
 
 KINDS = (
     "subscription-id",
@@ -50,10 +62,14 @@ _PARSERS: dict[str, Callable[[str, Known], Parsed]] = {
     "duration": helm.parse_duration,
     "environment-name": free_text.parse_environment_name,
     "item-name": helm.parse_item_name,
+    "token": token.parse_token,
 }
 
 FIELD_KINDS = tuple(_PARSERS)
 """Every kind that a guide's field can have."""
+
+SECRET_KINDS = frozenset({"token"})
+"""The kinds whose text no answer holds: `value` is empty, `normalized` a mask, and the parts have no value."""
 
 
 def parse(kind: str, text: str, known: Known = NOTHING_KNOWN) -> Parsed:
@@ -63,11 +79,13 @@ def parse(kind: str, text: str, known: Known = NOTHING_KNOWN) -> Parsed:
     """
     if kind not in _PARSERS:
         raise ValueError(f"no kind of identifier: {kind!r}")
-    message = _too_long(text) or stand_in(text)
+    secret = kind in SECRET_KINDS
+    value = "" if secret else text
+    message = _too_long(text) or ("" if secret else stand_in(text))
     if message:
         # The text is not shown again: it may be a secret.
-        return Parsed(kind, text, "wrong", parts=(part(kind, "", "bad"),), message=message)
-    return _PARSERS[kind](text, known)._replace(kind=kind, value=text)
+        return Parsed(kind, value, "wrong", parts=(part(kind, "", "bad"),), message=message)
+    return _PARSERS[kind](text, known)._replace(kind=kind, value=value)
 
 
 def _too_long(text: str) -> str:

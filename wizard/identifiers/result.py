@@ -41,6 +41,7 @@ class Parsed(NamedTuple):
     """The answer for one value.
 
     `value` is what came in, raw (clean it before drawing). `normalized` is the canonical spelling, "" unless ok.
+    Of a secret neither is kept: `value` is "" and `normalized` a mask.
     `message` is one line, None when ok. `next` says what to add, `completion` is the missing tail where it is
     certain, `note` what is known about a value that is ok.
     """

@@ -49,10 +49,15 @@ def placeholder(text: str) -> str:
         if not set(found.group(1)) <= _HEX:
             return _fill_in(found.group(0), found.group(1))
     for found in re.finditer(_ANGLES, text) if "<" in text else ():
-        words = [word for word in re.split(r"[^a-z0-9]+", found.group(1).lower()) if word]
-        if words and all(word in _STAND_IN_WORDS for word in words):
+        if stands_for_a_value(found.group(1)):
             return _fill_in(found.group(0), found.group(1))
     return ""
+
+
+def stands_for_a_value(text: str) -> bool:
+    """Whether `text`, out of angle brackets, is made of the words of placeholders alone."""
+    words = [word for word in re.split(r"[^a-z0-9]+", text.lower()) if word]
+    return bool(words) and all(word in _STAND_IN_WORDS for word in words)
 
 
 def _fill_in(found: str, name: str) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 from state.problem import EXIT_OK
 from wizard.sandbox import workdir
 from wizard.sandbox.info import SandboxInfo
-from wizard.sandbox.process import known_faults, require_extra, running
+from wizard.sandbox.process import joined, known_faults, require_extra, running, serves_already
 
-__all__ = ["NOT_EMULATED", "running", "serve"]
+__all__ = ["NOT_EMULATED", "joined", "running", "serve"]
 
 NOT_EMULATED = (
     "Azure: no subscription, no network, no private endpoint is looked at or made",
@@ -39,6 +39,7 @@ def serve(
     require_extra()
     names = known_faults(faults)
     work = workdir.prepare(work_dir, state_dir=state_dir)
+    serves_already(work)  # only to let one that is about to end do so
     os.umask(0o077)
     from wizard.sandbox.server import run
 

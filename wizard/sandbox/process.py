@@ -7,16 +7,18 @@ import importlib.util
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from state.problem import Problem
-from wizard.sandbox import workdir
+from wizard.sandbox import profile, workdir
 from wizard.sandbox.faults import FAULTS
-from wizard.sandbox.info import SandboxInfo, parse
+from wizard.sandbox.info import SandboxInfo, describe, parse
 from wizard.sandbox.workdir import WorkDir
 
 PROBLEM_FORMAT = "privatelink-wizard.sandbox-problem/1"
@@ -24,6 +26,8 @@ PROBLEM_FORMAT = "privatelink-wizard.sandbox-problem/1"
 # Only a machine that hangs needs longer; a start takes about a second.
 _START_SECONDS = 60
 _STOP_SECONDS = 10
+# What another sandbox in the same directory may take to come up or to end.
+_SETTLE_SECONDS = 10
 
 
 def require_extra() -> None:
@@ -67,8 +71,57 @@ def running(
     require_extra()
     names = known_faults(faults)
     work = workdir.prepare(work_dir, state_dir=state_dir)
+    serves_already(work)  # only to let one that is about to end do so
+    with _child(work, names, helm=helm, reset=reset) as info:
+        yield info
+
+
+@contextlib.contextmanager
+def joined(work_dir: Path | None = None, *, helm: Path, state_dir: Path | None = None) -> Iterator[SandboxInfo]:
+    """The sandbox in `work_dir` as it was left: the one that runs there already, else one as `running` gives.
+
+    One that somebody else started goes on after the block. Raises Problem when it cannot start.
+    """
+    require_extra()
+    work = workdir.prepare(work_dir, state_dir=state_dir)
+    if serves_already(work) and (kept := profile.load(work)):
+        yield describe(work, kept.portal, registry=f"127.0.0.1:{kept.ports['registry']}", helm=str(helm.absolute()))
+    else:
+        with _child(work, frozenset(), helm=helm, reset=False) as info:
+            yield info
+
+
+def serves_already(work: WorkDir) -> bool:
+    """Whether another sandbox answers in `work`. One that is about to end, or to answer, is waited for.
+
+    The servers of a killed command end by themselves, but a moment after it: the next command is often faster.
+    """
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while workdir.is_held(work):
+        if not workdir.is_orphaned(work) and _answers(work):
+            return True
+        if time.monotonic() > deadline:
+            return False  # the start that follows says who holds it
+        time.sleep(0.05)
+    return False
+
+
+def _answers(work: WorkDir) -> bool:
+    """Whether any of the sandbox's servers takes connections; a fault may have taken one of them down."""
+    try:
+        kept = profile.load(work)
+    except Problem:
+        return False  # the start that follows says what is wrong with it
+    for port in kept.ports.values() if kept else ():
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _child(work: WorkDir, faults: frozenset[str], *, helm: Path, reset: bool) -> Iterator[SandboxInfo]:
     command = [sys.executable, "-P", "-m", "wizard.sandbox.server", "--work-dir", str(work.path), "--helm", str(helm)]
-    command += [f"--fault={name}" for name in sorted(names)]
+    command += [f"--fault={name}" for name in sorted(faults)]
     command += ["--reset"] if reset else []
     log = os.open(work.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:

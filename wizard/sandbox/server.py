@@ -71,7 +71,7 @@ async def run(
     if parent is not None:
         loop.add_reader(parent, _on_input, parent, stop)
 
-    with workdir.hold(work):
+    with workdir.hold(work, os.getppid() if parent is not None else 0):
         if reset:
             work.clear()
         with _start(work, helm) as sandbox:

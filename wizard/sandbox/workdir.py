@@ -191,14 +191,17 @@ def _holds_other_files(place: Path) -> bool:
 
 
 @contextlib.contextmanager
-def hold(work: WorkDir) -> Iterator[None]:
-    """Hold the work directory until the block ends or the process dies. Raises Problem naming the holder."""
+def hold(work: WorkDir, owner: int = 0) -> Iterator[None]:
+    """Hold the work directory until the block ends or the process dies. Raises Problem naming the holder.
+
+    `owner` is the process whose end is ours too, 0 for none.
+    """
     descriptor = os.open(work.lock, _LOCK_FLAGS, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            holder = (_held_by(descriptor) or ["unknown"])[0]
             raise Problem(
                 "sandbox-running",
                 f"A sandbox already runs in {work.path}: process {holder}.",
@@ -206,8 +209,44 @@ def hold(work: WorkDir) -> Iterator[None]:
                 todo=f"Use that one, end it, or name another directory in {ENVIRONMENT_VARIABLE}.",
             ) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()} {owner}\n".encode(), 0)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _held_by(descriptor: int) -> list[str]:
+    """The holder's pid and its owner's, as they were written."""
+    return os.pread(descriptor, 64, 0).decode(errors="replace").split()
+
+
+def is_orphaned(work: WorkDir) -> bool:
+    """Whether the command whose servers hold the directory is gone: they are about to end with it."""
+    descriptor = os.open(work.lock, _LOCK_FLAGS, 0o600)
+    try:
+        owner = _held_by(descriptor)[1:2]
+    finally:
+        os.close(descriptor)
+    if not owner or not owner[0].isdigit() or owner[0] == "0":
+        return False
+    try:
+        os.kill(int(owner[0]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def is_held(work: WorkDir) -> bool:
+    """Whether a sandbox holds the work directory now: one that serves, that begins to, or that is about to end."""
+    descriptor = os.open(work.lock, _LOCK_FLAGS, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
     finally:
         os.close(descriptor)
 

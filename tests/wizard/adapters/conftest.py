@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,6 +113,18 @@ def setup(helm: Path, registry: DockerRegistry, api: Cluster) -> Iterator[Setup]
 def values(**changed: object) -> bytes:
     """The values file, with changes."""
     return yaml.safe_dump({**VALUES, **changed}).encode()
+
+
+def pipes_of(pid: int) -> list[tuple[str, int]]:
+    """The pipes that a process holds, as `pipe:[NUMBER]`, each with its access mode."""
+    found = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        target = str(descriptor.readlink())
+        if target.startswith("pipe:"):
+            facts = Path(f"/proc/{pid}/fdinfo/{descriptor.name}").read_text()
+            (flags,) = re.findall(r"flags:\s+([0-7]+)", facts)
+            found.append((target, int(flags, 8) & os.O_ACCMODE))
+    return found
 
 
 BROKEN = {"image": {"repository": "registry.test/dpe", "tag": "broken"}}

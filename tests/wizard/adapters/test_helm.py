@@ -17,10 +17,11 @@ import yaml
 from state.problem import Problem
 from tests.docker_registry import TOKEN, USER
 from tests.sandbox.k8s_cluster import Cluster
-from tests.wizard.adapters.conftest import BROKEN, NAMESPACE, RELEASE, Setup, values
+from tests.wizard.adapters.conftest import BROKEN, NAMESPACE, RELEASE, Setup, pipes_of, values
 from wizard.actions.release_states import pending_way_out
 from wizard.adapters.helm import HelmActor
-from wizard.process_identity import alive
+from wizard.ports import LEAVE
+from wizard.process_identity import alive, stop
 from wizard.secret import Secret
 
 pytestmark = pytest.mark.slow
@@ -171,6 +172,33 @@ async def test_cancelled_it_ends_at_once_and_marks_the_release_failed(setup: Set
     assert alive(setup.started[0]) is False
     assert await setup.statuses() == ["failed"]
     assert pending_way_out(await setup.looker.history(RELEASE, NAMESPACE)) is None
+
+
+async def test_left_running_it_goes_on_and_holds_nothing_of_ours_but_its_pipes(setup: Setup):
+    """Its own end is the same as ever: here the user changes their mind and stops it."""
+    await setup.login()
+    task = asyncio.create_task(setup.run_upgrade(values=values(**BROKEN), timeout=600))
+
+    async def pending() -> bool:
+        return await setup.statuses() == ["pending-install"]
+
+    await until(pending)
+    (helm,) = setup.started
+    held = pipes_of(helm.pid)
+    reads = {pipe for pipe, mode in held if mode == os.O_RDONLY}
+    assert len(held) == 6
+    assert {mode for _, mode in held} == {os.O_RDONLY, os.O_WRONLY}
+    # Values and gate are read, what it writes it could read itself.
+    assert len(reads) == 4
+    assert {pipe for pipe, mode in held if mode == os.O_WRONLY} < reads
+
+    task.cancel(LEAVE)
+    with pytest.raises(asyncio.CancelledError, match=LEAVE):
+        await task
+    assert await setup.statuses() == ["pending-install"]
+    assert alive(helm) is True
+    assert await stop(helm, 10)
+    assert await setup.statuses() == ["failed"]
 
 
 async def test_killed_it_leaves_a_pending_release_with_a_way_out(setup: Setup):

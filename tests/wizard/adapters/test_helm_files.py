@@ -97,6 +97,37 @@ def test_a_dead_owners_directory_stays_while_its_helm_lives(environ, tmp_path):
     assert not path.exists()
 
 
+def test_a_helm_that_was_left_running_keeps_the_directory_until_it_ends(environ):
+    ended, helm = subprocess.Popen(["sleep", "60"]), subprocess.Popen(["sleep", "60"])
+    try:
+        with run_dir(environ) as made:
+            (made.path / "config.json").write_text("token")
+            for process in (ended, helm):
+                user = identity_of(process.pid)
+                assert user is not None
+                note_user(made.path, user)
+            ended.kill()
+            ended.wait()
+        assert (made.path / "config.json").exists()
+        with run_dir(environ) as another:
+            assert (made.path / "config.json").exists(), "though its first owner, which is us, lives"
+            assert another.path != made.path
+    finally:
+        helm.kill()
+        helm.wait()
+    assert sweep(environ) == 1
+    assert not made.path.exists()
+
+
+def test_helms_that_ended_keep_nothing(environ):
+    with run_dir(environ) as made, subprocess.Popen(["sleep", "60"]) as helm:
+        user = identity_of(helm.pid)
+        assert user is not None
+        note_user(made.path, user)
+        helm.kill()
+    assert not made.path.exists()
+
+
 def test_a_dead_owners_directory_goes_but_what_a_link_points_to_stays(environ, tmp_path):
     mine = identity_of(os.getpid())
     assert mine is not None

@@ -1,0 +1,306 @@
+"""The app: opens what was asked for, carries intents to the open setup, and tells the screens when it changed.
+
+The first frame is drawn before anything but Textual is imported; the rest comes after it (DESIGN.md section 8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from screens.theme import THEMES, first_theme
+from state.problem import EXIT_INTERRUPTED
+
+if TYPE_CHECKING:
+    from screens.page import Page, Sheet
+    from state.problem import Problem
+    from wizard.offers import Offers
+    from wizard.open_setup import OpenSetup
+    from wizard.opening import Start
+    from wizard.places import Places
+    from wizard.rehearsal import Serving
+
+
+class Skeleton(Screen[None]):
+    """The first frame: the product's name and what is being opened, until the rest is loaded."""
+
+    def __init__(self, opening: str) -> None:
+        super().__init__(id="skeleton")
+        self._opening = opening
+
+    def compose(self) -> ComposeResult:
+        """One band and one line."""
+        yield Static(Content.styled(" PrivateLink Wizard", "$foreground bold"), id="band")
+        yield Static(Content.styled(f" {self._opening}", "$quiet"))
+
+
+class WizardApp(App[int]):
+    """The screens of PrivateLink Wizard over one open setup at a time."""
+
+    TITLE = "PrivateLink Wizard"
+    CSS_PATH = "style.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "quit", show=False, priority=True),
+        Binding("f1", "help", "help", show=False, priority=True),
+        Binding("f5", "preflight", "preflight", show=False),
+        Binding("ctrl+c", "interrupt", "copy", show=False),
+    ]
+
+    def __init__(self, start: Start, places: Places) -> None:
+        # NO_COLOR is obeyed to the letter when ANSI is chosen at construction; later it only turns colours to grey.
+        super().__init__(ansi_color=True if os.environ.get("NO_COLOR") is not None else None)
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = first_theme()
+        self.start = start
+        self.places = places
+        self.setup: OpenSetup | None = None
+        self.offers: Offers | None = None
+        self.serving: Serving | None = None
+        self.crash: Exception | None = None
+        self.farewell: list[str] = []
+        self._change_due = False
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The first frame."""
+        return Skeleton(self.start.in_words)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own variables, so that the style sheet loads whatever theme is chosen."""
+        return THEMES[0].variables
+
+    # ------------------------------------------------------------ begin
+
+    def on_ready(self) -> None:
+        """The first frame is drawn; now the rest is imported and opened."""
+        self._listen_for_the_end()
+        self.do(self._begin())
+
+    def _listen_for_the_end(self) -> None:
+        """A lost connection or a `kill` ends the screens in order: what is saved is saved, and helm goes on alone."""
+        if self.is_headless:
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, lambda: self.do(self._end()))
+
+    async def _end(self) -> None:
+        from screens.opening import close
+
+        await close(self, leave_running=True)
+        self.exit(EXIT_INTERRUPTED)
+
+    async def _begin(self) -> None:
+        from screens.opening import begin
+
+        await begin(self, self.start)
+
+    # ------------------------------------------------------------ work of the app
+
+    def do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs an intent; what goes wrong is shown as a note, and the app goes on."""
+        self.run_worker(self._told(work), exit_on_error=False, group="intents")
+
+    async def _told(self, work: Coroutine[Any, Any, None]) -> None:
+        from state.problem import Problem
+
+        try:
+            await work
+        except Problem as problem:
+            await self.tell(problem)
+        except Exception as error:  # noqa: BLE001 - shown as a crash would be, without taking the setup down
+            await self.tell(self._unknown(error))
+
+    async def ask(self, sheet: Sheet) -> Any:
+        """Shows a sheet and returns its answer; None when it was left. Only within `do`."""
+        return await self.push_screen_wait(sheet)
+
+    async def tell(self, problem: Problem, *choices: Any) -> Any:
+        """Shows a problem and returns the chosen way on. Only within `do`."""
+        from screens.dialogs import Note
+
+        return await self.ask(Note(problem, choices))
+
+    def _unknown(self, error: Exception) -> Problem:
+        from state.problem import Problem
+        from state.secrets import SecretGuard
+        from state.store import log_unknown_error
+        from wizard.secret import known_spellings
+
+        guard = SecretGuard()
+        guard.hold(*known_spellings())
+        try:
+            where = "" if self.read_only else str(log_unknown_error(self.places.real.state_dir, error, guard))
+        except (OSError, Problem):
+            where = ""
+        return Problem(
+            "internal",
+            f"The program met something it does not know: {type(error).__name__}.",
+            means="What was saved before is saved.",
+            todo=f"Report it with {where}." if where else "Report it; its log could not be written.",
+        )
+
+    def _fatal_error(self) -> None:
+        """Textual would print a traceback with its locals, which may hold a secret: the command line logs it."""
+        error = sys.exc_info()[1]
+        self.crash = error if isinstance(error, Exception) else self.crash
+        self._close_messages_no_wait()
+
+    # ------------------------------------------------------------ what changed
+
+    def hold(self, setup: OpenSetup | None) -> None:
+        """Makes a setup the open one; its changes reach the screens from now on."""
+        self.setup = setup
+        if setup is not None:
+            setup.on_change = self.changed
+
+    def changed(self) -> None:
+        """Something worth showing changed; several changes at once are shown once."""
+        if not self._change_due and self.is_running:
+            self._change_due = True
+            self.call_later(self._show_change)
+
+    def _show_change(self) -> None:
+        from screens.page import Page
+
+        self._change_due = False
+        for screen in self.screen_stack:
+            if isinstance(screen, Page) and screen.is_attached:
+                screen.setup_changed()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether a review is shown, or being opened: nothing reached from it may write, start or connect."""
+        from screens.page import Page
+        from wizard.opening import Review
+
+        shown = any(isinstance(screen, Page) and screen.READ_ONLY for screen in self.screen_stack)
+        return shown or isinstance(self.start, Review)
+
+    # ------------------------------------------------------------ going about
+
+    def show(self, page: Page) -> None:
+        """Shows a page in place of the current one."""
+        self.switch_screen(page)
+
+    def back(self) -> None:
+        """Leaves the current page; from the first one, asks whether to quit."""
+        if len(self.screen_stack) > 2:
+            self.pop_screen()
+        else:
+            self.do(self._quit())
+
+    def action_help(self) -> None:
+        """What this screen is for, its keys and the glyphs."""
+        from screens.help import HelpPage
+        from screens.page import Page
+
+        page = next((one for one in reversed(self.screen_stack) if isinstance(one, Page)), None)
+        if page is not None and not isinstance(page, HelpPage):
+            self.push_screen(HelpPage(page))
+
+    def action_preflight(self) -> None:
+        """Looks whether this machine can do what a setup asks."""
+        from screens.opening import preflight
+
+        if self.read_only:
+            self.notify("A review looks at nothing but the journal.", markup=False)
+        else:
+            self.do(preflight(self))
+
+    async def action_quit(self) -> None:
+        """Asks when something runs, else ends."""
+        self.do(self._quit())
+
+    def action_interrupt(self) -> None:
+        """^c copies a selection and never ends the program: that would be too near to copying."""
+        selection = self.screen.get_selected_text()
+        if selection:
+            self.copy(selection)
+        else:
+            self.notify("^q quits.", markup=False)
+
+    async def _quit(self) -> None:
+        from screens.opening import leave
+
+        if await leave(self, "Quit"):
+            self.exit(0)
+
+    # ------------------------------------------------------------ copying
+
+    def copy(self, text: str, *, native: bool = True) -> None:
+        """Sends a text to the clipboard and shows it, to be selected by hand where that did not work.
+
+        `native` False starts no program: review must not.
+        """
+        self.do(self._copy(text, native=native))
+
+    async def _copy(self, text: str, *, native: bool) -> None:
+        from screens.dialogs import CopySheet
+
+        tool = None
+        if native and not self.read_only:
+            from wizard.adapters.clipboard import copy
+
+            tool = await copy(text)
+        if tool is None:
+            self.copy_to_clipboard(text)
+        sent = f"Sent to {tool}." if tool else "Sent to the terminal's clipboard; not every terminal takes it."
+        await self.ask(CopySheet(text, sent))
+
+    # ------------------------------------------------------------ palette
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Every action by name. Textual's own, such as a screenshot that writes a file, are not offered."""
+        from screens.page import Page
+
+        if isinstance(screen, Page):
+            for title, does, action in screen.commands():
+                yield SystemCommand(title, does, self._caller(screen, action))
+        yield SystemCommand("Help", "what this screen is for, its keys and the glyphs (f1)", self.action_help)
+        if not self.read_only:
+            yield SystemCommand("Preflight", "can this machine do what a setup asks? (f5)", self.action_preflight)
+        for theme in THEMES:
+            if theme.name != self.theme:
+                yield SystemCommand(f"Colours: {theme.name}", "changes the colours", self._theming(theme.name))
+        yield SystemCommand("Quit", "asks first when something runs (^q)", lambda: self.do(self._quit()))
+
+    def _caller(self, screen: Screen[Any], action: str) -> Callable[[], None]:
+        def call() -> None:
+            self.do(self._act(screen, action))
+
+        return call
+
+    async def _act(self, screen: Screen[Any], action: str) -> None:
+        await screen.run_action(action)
+
+    def _theming(self, name: str) -> Callable[[], None]:
+        def choose() -> None:
+            self.theme = name
+
+        return choose
+
+
+def run_app(start: Start, places: Places) -> int:
+    """Shows the screens until they are left; returns the exit code. What nobody foresaw is raised, not printed."""
+    app = WizardApp(start, places)
+    try:
+        code = app.run()
+    finally:
+        for line in app.farewell:
+            from wizard.output import say_line
+
+            say_line(line)
+    if app.crash is not None:
+        raise app.crash
+    return code or 0

@@ -1,0 +1,449 @@
+"""One field: its label, what is typed, its state, and a line that says what is right so far and what comes next.
+
+A keystroke makes a draft. Leaving the field, Enter, Next or two seconds of rest commit it (DESIGN.md section 1); the
+row only says so, and the page hands it to the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from rich.segment import Segment
+from textual.actions import SkipAction
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Blur, DescendantFocus, Focus, Key, Paste
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.widgets import Input
+
+from screens.glyphs import sign, style_of
+from screens.grid import QUIET, Lines, cell, folded, ink, join, remarks, row, shortened, wrapped
+from wizard.drafting import Drafted
+from wizard.guide import Field, ItemStep
+from wizard.text import clean
+
+REST_SECONDS = 2.0
+"""A draft that is right and makes nothing stale is committed after so long without a key."""
+
+LONGEST_PASTE = 64 * 1024
+"""Characters; the two portal commands have some hundred."""
+
+OK, EMPTY, STALE = "ok", "empty", "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldModel:
+    """What a row shows when nothing is being typed: the committed value, its state and where it is from.
+
+    `held`: a secret that is in memory; `secret_from`: who could give it. `remark` is said about the committed value.
+    `care`: the remark is a warning, though the value can be used. `item_step`: the place it is shown at, by whose other values what is typed is judged.
+    """
+
+    field: Field
+    owner: str | None
+    state: str
+    value: str
+    source: str = ""
+    remark: str = ""
+    held: bool = False
+    secret_from: str = ""
+    care: bool = False
+    item_step: ItemStep | None = None
+
+    @property
+    def key(self) -> tuple[str | None, str]:
+        """Whose value of which field."""
+        return self.owner, self.field.key
+
+
+Draft = Callable[[FieldModel, str], Drafted]
+"""Says what a typed text is, as a value of that field."""
+
+
+class FieldInput(Input):
+    """The line one types into. Everything that gets into it is cleaned first, however it comes."""
+
+    class Pasted(Message):
+        """Text was pasted; the page takes portal commands apart before anything lands in the field."""
+
+        def __init__(self, line: FieldInput, text: str) -> None:
+            super().__init__()
+            self.line = line
+            self.text = text
+
+    def on_focus(self, event: Focus) -> None:
+        """Shows the end of a long value: an Input does not scroll to its cursor before the first edit."""
+        self.call_after_refresh(self._to_cursor)
+
+    def _to_cursor(self) -> None:
+        self.scroll_to_region(Region(self.cursor_position, 0, 1, 1), force=True, animate=False)
+        self.app.cursor_position = self.cursor_screen_offset
+
+    def on_blur(self, event: Blur) -> None:
+        """Unfocused, a value shows its beginning."""
+        self.scroll_to(x=0, animate=False, force=True)
+
+    def insert(self, text: str, index: int) -> None:
+        """Cleans what is inserted: a key, a paste, a completion."""
+        super().insert(clean(text, limit=LONGEST_PASTE), index)
+
+    def replace(self, text: str, start: int, end: int) -> None:
+        """Cleans what replaces a selection."""
+        super().replace(clean(text, limit=LONGEST_PASTE), start, end)
+
+    def _on_paste(self, event: Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        self.post_message(self.Pasted(self, event.text[:LONGEST_PASTE]))
+
+    def action_paste(self) -> None:
+        """What was copied in here is pasted as if it came from elsewhere."""
+        self.post_message(self.Pasted(self, self.app.clipboard[:LONGEST_PASTE]))
+
+    def action_copy(self) -> None:
+        """Copies the selection; never of a secret, which would lie in a clipboard."""
+        if self.password:
+            raise SkipAction
+        super().action_copy()
+
+    def action_cut(self) -> None:
+        """Cuts the selection out; a secret's only goes away."""
+        if self.password:
+            self.delete_selection()
+        else:
+            super().action_cut()
+
+    def render_line(self, y: int) -> Strip:
+        """Unfocused, a long value shows its beginning and its end."""
+        width = self.content_size.width
+        if y != 0 or self.has_focus or self.password or len(self.value) <= width:
+            return super().render_line(y)
+        text = Strip([Segment(shortened(self.value, width))])
+        return text.extend_cell_length(width + 1).apply_style(self.rich_style)
+
+
+class FieldRow(Vertical):
+    """A field on the screen. Posts `Committed` when the draft should be taken, and `Wanted` for the file picker."""
+
+    class Committed(Message):
+        """The draft is finished. `model` is the field it was typed for, whatever the row shows meanwhile."""
+
+        def __init__(self, row: FieldRow, model: FieldModel, text: str) -> None:
+            super().__init__()
+            self.row = row
+            self.model = model
+            self.text = text
+
+    class Drafting(Message):
+        """The draft changed and has rested a moment: the page may say what it would make stale."""
+
+        def __init__(self, row: FieldRow) -> None:
+            super().__init__()
+            self.row = row
+
+    class SecretTaken(Message):
+        """The offered secret is to be taken; it never passes through the row."""
+
+        def __init__(self, row: FieldRow) -> None:
+            super().__init__()
+            self.row = row
+
+    class Wanted(Message):
+        """A file is to be picked for this field."""
+
+        def __init__(self, row: FieldRow) -> None:
+            super().__init__()
+            self.row = row
+
+    def __init__(self, model: FieldModel, draft: Draft, *, text: str | None = None) -> None:
+        super().__init__(classes="field")
+        self.model = model
+        self._draft = draft
+        self._kept = text
+        self._warning = ""
+        self._said: tuple[str, str] | None = None
+        self._drafted: Drafted | None = None
+        self._offer = 0
+        self._resting: Timer | None = None
+        self._warning_due: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Label, line, state word; the note below."""
+        with Horizontal(classes="control"):
+            yield Lines(self._label, classes="label")
+            yield FieldInput(
+                clean(self._kept if self._kept is not None else self._shown),
+                compact=True,
+                placeholder=clean(self._placeholder),
+                password=self.model.field.secret,
+                select_on_focus=False,
+            )
+            yield Lines(self._word, classes="word")
+        yield Lines(self._note, classes="note")
+
+    def on_mount(self) -> None:
+        """A draft that was left here is judged again."""
+        if self.dirty:
+            self._judge()
+        self._show_state()
+
+    @property
+    def input(self) -> FieldInput:
+        """The line one types into."""
+        return self.query_one(FieldInput)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something else stands here than what is committed."""
+        return self.input.value != self._shown
+
+    @property
+    def _shown(self) -> str:
+        return "" if self.model.field.secret else clean(self.model.value)
+
+    @property
+    def _placeholder(self) -> str:
+        if self.model.held:
+            return "kept in memory; type to replace it"
+        return self.model.field.sample
+
+    @property
+    def state(self) -> str:
+        """The state of what stands here: the draft's, or why it could not be taken; else the committed value's."""
+        if self._said is not None:
+            return self._said[0]
+        return self._drafted.state if self._drafted is not None else self.model.state
+
+    # ------------------------------------------------------------ showing
+
+    def show(self, model: FieldModel) -> None:
+        """Shows another model; a draft in the making is left alone."""
+        if model == self.model and self._drafted is None:
+            return
+        was_dirty = self.dirty
+        self.model = model
+        line = self.input
+        line.placeholder = clean(self._placeholder)
+        if not was_dirty or line.value == self._shown:
+            self._drafted = None
+            self._show_value()
+        self._show_state()
+
+    def warn(self, text: str) -> None:
+        """Says under the field what the draft would do, such as what it makes stale."""
+        if text != self._warning:
+            self._warning = text
+            self.query_one(".note", Lines).again()
+
+    def say(self, state: str, text: str) -> None:
+        """Says one more thing about the draft: why it could not be committed."""
+        self._said = (state, text)
+        self._show_state()
+
+    def _show_state(self) -> None:
+        calm = (self.state == OK and not self.model.care) or (self.state == EMPTY and self._drafted is None)
+        self.set_class(calm and not self._warning and self._said is None, "-quiet")
+        for lines in self.query(Lines):
+            lines.again()
+
+    def _label(self, width: int) -> list[Content]:
+        glyph = ink(sign(self.state), f"{style_of(self.state)} bold")
+        return [join(cell(glyph, 2), cell(self.model.field.label, max(0, width - 2)))]
+
+    def _word(self, width: int) -> list[Content]:
+        state = self.state
+        text = state
+        if self._drafted is None and state == OK:
+            text = {"azure": "from Azure", "default": "suggested"}.get(self.model.source, OK)
+            text = "in memory" if self.model.field.secret else text
+        if state == EMPTY and not self.model.field.required:
+            text = "optional"
+        return [row(width, ("", 0), right=ink(text, style_of(state) if text in (state, "in memory") else QUIET))]
+
+    def _note(self, width: int) -> list[Content]:
+        lines: list[tuple[str, str]] = []
+        drafted = self._drafted
+        if drafted is None:
+            if self.model.remark:
+                state = STALE if self.model.care else self.model.state if self.model.state != OK else ""
+                lines.append((state, self.model.remark))
+            if self.model.state == EMPTY:
+                drafted = self._draft(self.model, "")
+        extra: list[Content] = []
+        if drafted is not None:
+            lines = [*([] if self._drafted is None else self._parts(drafted)), *lines]
+            extra = self._completion_lines(drafted, width)
+        if self._said:
+            lines.append(self._said)
+        if self._warning:
+            lines.append((STALE, self._warning))
+        if not lines:
+            return extra or [Content("")]
+        return [*remarks(width, lines), *extra]
+
+    def _parts(self, drafted: Drafted) -> list[tuple[str, str]]:
+        if drafted.state == "wrong":
+            return [("wrong", drafted.message)]
+        lines = [(OK, _named(part.name, part.value)) for part in drafted.parts if part.state == "ok"]
+        if drafted.state == OK:
+            # One part is the whole value: its name says nothing new.
+            return [("", drafted.note)] if len(lines) < 2 and drafted.note else [*lines, *_note(drafted.note)]
+        return [*lines, (drafted.state, drafted.message)]
+
+    def _completion_lines(self, drafted: Drafted, width: int) -> list[Content]:
+        if not self.input.has_focus and self._drafted is None and not drafted.offers:
+            return []
+        if drafted.completion and self.input.has_focus:
+            typed = clean(self.input.value)
+            source = f" ({drafted.completion_source})" if drafted.completion_source else ""
+            whole = folded(typed + drafted.completion, max(10, width - 2))
+            lines, left = [], len(typed)
+            for piece in whole:
+                lines.append(join(ink(piece[:left], QUIET), ink(piece[max(0, left) :], "$warning underline")))
+                left = max(0, left - len(piece))
+            return [*lines, ink(f"right arrow adds it{source}", QUIET)]
+        if drafted.offers and not self.input.value:
+            offer = drafted.offers[self._offer % len(drafted.offers)]
+            more = f", down shows {len(drafted.offers) - 1} more" if len(drafted.offers) > 1 else ""
+            lead = ink(f"{offer.source}: ", QUIET)
+            room = max(10, width - lead.cell_length)
+            value = shortened(offer.value, room) if not self.input.has_focus else offer.value
+            if len(value) > room and self.input.has_focus:
+                below = [ink(one, "$warning underline") for one in folded(value, width)]
+                return [lead, *below, ink(f"right arrow takes it{more}", QUIET)]
+            pieces = folded(value, room)
+            lines = [
+                join(lead, ink(pieces[0], "$warning underline")),
+                *(ink(one, "$warning underline") for one in pieces[1:]),
+            ]
+            return [*lines, ink(f"right arrow takes it{more}", QUIET)] if self.input.has_focus else lines[:1]
+        if self.model.secret_from and not self.model.held and not self.input.value:
+            return wrapped(f"{self.model.secret_from} has it: right arrow takes it, unseen", width, QUIET)
+        return []
+
+    # ------------------------------------------------------------ typing
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Judges the draft at every key."""
+        event.stop()
+        self._said = None
+        self._judge()
+        self._show_state()
+        self._stop_timers()
+        self._warning = ""
+        if self.dirty:
+            self._warning_due = self.set_timer(0.15, lambda: self.post_message(self.Drafting(self)))
+            if self.state == OK and not self.model.field.secret and not self.model.field.is_file:
+                self._resting = self.set_timer(REST_SECONDS, self._rested)
+
+    def _judge(self) -> None:
+        self._drafted = self._draft(self.model, self.input.value) if self.dirty else None
+
+    def _rested(self) -> None:
+        if self.dirty and not self._warning:
+            self.commit()
+
+    def _stop_timers(self) -> None:
+        for timer in (self._resting, self._warning_due):
+            if timer is not None:
+                timer.stop()
+
+    def on_input_blurred(self, event: Input.Blurred) -> None:
+        """Leaving the field commits it."""
+        event.stop()
+        self.commit()
+        self._show_state()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter commits and goes on; an empty field for a file opens the picker."""
+        event.stop()
+        if self.model.field.is_file and not self.input.value:
+            self.post_message(self.Wanted(self))
+            return
+        self.commit()
+        self.screen.focus_next()
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """What is offered is shown while one is here."""
+        self._show_state()
+
+    def commit(self) -> None:
+        """Hands the draft to the page, when there is one."""
+        self._stop_timers()
+        if self.dirty:
+            self.post_message(self.Committed(self, self.model, self.input.value))
+
+    def settled(self, value: str) -> None:
+        """The draft was taken, or another answer was: `value` is committed and is shown from now on."""
+        self._stop_timers()
+        self._drafted, self._said, self._warning = None, None, ""
+        self.model = replace(self.model, value=value)
+        self._show_value()
+        self._show_state()
+
+    def _show_value(self) -> None:
+        if self.dirty:
+            with self.prevent(Input.Changed):
+                self.input.value = self._shown
+            self.input.cursor_position = len(self.input.value)
+
+    def take_back(self) -> bool:
+        """Forgets the draft; False when there was none."""
+        if not self.dirty:
+            return False
+        self._stop_timers()
+        self._drafted, self._said, self._warning = None, None, ""
+        self._show_value()
+        self._show_state()
+        return True
+
+    def forget(self) -> None:
+        """Empties the line of a secret that is now in memory."""
+        self._stop_timers()
+        self._drafted, self._said = None, None
+        with self.prevent(Input.Changed):
+            self.input.value = ""
+        self._show_state()
+
+    def fill(self, text: str) -> None:
+        """Puts a whole value in, as if it had been typed."""
+        self.input.value = clean(text, limit=LONGEST_PASTE)
+        self.input.cursor_position = len(self.input.value)
+
+    def on_key(self, event: Key) -> None:
+        """Right arrow at the end takes what is offered; down walks through the offers of an empty field."""
+        if event.key == "right" and self.input.cursor_at_end:
+            if self.model.field.secret:
+                if self.model.secret_from and not self.input.value:
+                    self.post_message(self.SecretTaken(self))
+            elif offered := self._offered():
+                event.stop()
+                event.prevent_default()
+                self.fill(offered)
+        elif event.key in ("down", "up") and not self.input.value:
+            self._offer += 1 if event.key == "down" else -1
+            self._show_state()
+        elif event.key == "f3" and self.model.field.is_file:
+            event.stop()
+            self.post_message(self.Wanted(self))
+
+    def _offered(self) -> str:
+        drafted = self._drafted or self._draft(self.model, self.input.value)
+        if drafted.completion:
+            return self.input.value + drafted.completion
+        if not drafted.offers or self.input.value:
+            return ""
+        return drafted.offers[self._offer % len(drafted.offers)].value
+
+
+def _named(name: str, value: str) -> str:
+    return f"{name} {value}" if len(value) <= 24 and name not in value else name
+
+
+def _note(note: str) -> Sequence[tuple[str, str]]:
+    return [("", note)] if note else []

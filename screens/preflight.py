@@ -1,0 +1,262 @@
+"""Preflight: can this machine do what a setup asks? Each line turns into its answer as soon as its look ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+
+from screens.chrome import Choice, Choices, KeyLine
+from screens.dialogs import Ask, Choose, Confirm
+from screens.glyphs import style_of
+from screens.grid import LABEL, PLAIN, QUIET, STRONG, Lines, heading, ink, line, row, under_value, wrapped
+from screens.page import Page
+from screens.times import when
+from state.clock import now
+from state.problem import Problem
+from wizard.doctor import LOOKS, Line, examine
+from wizard.text import one_line
+
+if TYPE_CHECKING:
+    from state.events import EnvironmentSet
+    from wizard.open_setup import OpenSetup
+
+GO_ON, AGAIN, CONTEXT, KUBECONFIG, HELM = "go on", "again", "context", "kubeconfig", "helm"
+WORD = 16
+
+
+class PreflightPage(Page):
+    """Looks at this machine, the cluster and the rights in it; changes nothing there."""
+
+    HELP = "Looks whether this machine can do what a setup asks: helm, kubeconfig, cluster, rights. It changes nothing."
+    KEYS = (("^r", "look again"), ("esc", "back"), ("^y", "copy"), ("f1", "help"), ("^p", "commands"), ("^q", "quit"))
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "again", "look again", show=False),
+        Binding("ctrl+n", "back", "go on", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: dict[str, Line] = {}
+        self._problem: Problem | None = None
+        self._environment: EnvironmentSet | None = None
+        self._looked = ""
+        self._looking = False
+
+    def compose(self) -> ComposeResult:
+        """Where it points, then the lines."""
+        yield Lines(self._band, id="band")
+        with Vertical(id="main"), VerticalScroll(id="scroll", can_focus=False):
+            yield Lines(self._points, id="points", classes="section")
+            yield Lines(self._lines, id="looks")
+        yield Choices(self._choices())
+        yield KeyLine(self.KEYS, "nothing is changed")
+
+    def on_mount(self) -> None:
+        """Looks at once."""
+        self.query_one(Choices).focus_first()
+        self.action_again()
+
+    @property
+    def _setup(self) -> OpenSetup | None:
+        return self.wizard.setup
+
+    def _choices(self) -> list[Choice]:
+        found = [
+            Choice(
+                GO_ON, "Go on", "Go on: back to where you came from. What is not ready yet can be mended meanwhile."
+            ),
+            Choice(AGAIN, "Look again", "Look again: asks everything once more."),
+        ]
+        if self._setup is not None and not self._setup.sandbox:
+            found += [
+                Choice(CONTEXT, "Context", "Context: another cluster of the same kubeconfig."),
+                Choice(KUBECONFIG, "Kubeconfig", "Kubeconfig: another file."),
+                Choice(HELM, "helm", "helm: another helm than the first on PATH."),
+            ]
+        return found
+
+    def _band(self, width: int) -> list[Content]:
+        setup = self._setup
+        whose = f"for {setup.name}" if setup is not None else "for this machine"
+        mark = "   SANDBOX" if setup is not None and setup.sandbox else ""
+        looked = "looking" if self._looking else f"looked {when(self._looked, now())}" if self._looked else ""
+        return [row(width, (ink(f"Preflight   {whose}{mark}", STRONG), 0), right=ink(looked, QUIET))]
+
+    def _points(self, width: int) -> list[Content]:
+        found = self._environment
+        lines = [heading(width, "Points to")]
+        if found is None:
+            return [*lines, line(width, "looking", "this machine", (ink("looking"), 0))]
+        for label, value in (
+            ("kubeconfig", found.kubeconfig),
+            ("context", found.kube_context),
+            ("helm", found.helm),
+            ("cloud", found.cloud),
+        ):
+            lines.append(line(width, "ok" if value else "not yet", label, (ink(value or "none"), 0)))
+        return lines
+
+    def _lines(self, width: int) -> list[Content]:
+        lines = [heading(width, "Looks", "every line says what to do")]
+        if self._problem is not None:
+            return [*lines, *wrapped(f"{self._problem.what} {self._problem.todo}", width, "$error", indent=3)]
+        for id, title in LOOKS:
+            found = self._found.get(id)
+            state = found.state if found else "looking"
+            room = max(10, width - 3 - LABEL - WORD)
+            text = found.text if found else ""
+            first, *more = wrapped(text, room)
+            lines.append(line(width, state, title, (ink(state, style_of(state)), WORD), (first, 0)))
+            indent = " " * (3 + LABEL + WORD)
+            lines += [Content(indent) + one for one in more]
+            if found and found.todo:
+                lines += under_value(found.todo, width, PLAIN if state != "ok" else QUIET)
+        return lines
+
+    # ------------------------------------------------------------ looking
+
+    def action_again(self) -> None:
+        """Asks everything once more."""
+        if not self._looking:
+            self._looking = True
+            self._found = {}
+            self._show()
+            self.wizard.do(self._look())
+
+    async def _look(self) -> None:
+        from wizard.environment import connected, resolve_environment
+        from wizard.ports import Readers
+
+        setup = self._setup
+        state_dir = setup.writer.path.parent.parent if setup is not None else self.wizard.places.real.state_dir
+        self._problem = None
+        try:
+            if setup is not None:
+                recorded = setup.session.snapshot.environment
+                if recorded is None or not setup.session.environment_is_ours():
+                    raise Problem(
+                        "not-confirmed",
+                        "Where this setup points was entered elsewhere and is not used here yet.",
+                        todo="Context or Kubeconfig below says which cluster it acts on.",
+                    )
+                self._environment = recorded.data
+                await examine(recorded.data, setup.session.readers, state_dir, _namespace(setup), self._told)
+            else:
+                self._environment = await asyncio.to_thread(resolve_environment, {})
+                async with connected(self._environment) as (readers, _):
+                    assert isinstance(readers, Readers)  # noqa: S101
+                    await examine(self._environment, readers, state_dir, "default", self._told)
+        except Problem as problem:
+            self._problem = problem
+        finally:
+            self._looking, self._looked = False, now()
+            self._show()
+
+    def _told(self, found: Line) -> None:
+        self._found[found.id] = found
+        self._show()
+
+    def _show(self) -> None:
+        for lines in self.query("#band, #points, #looks").results(Lines):
+            lines.again()
+
+    def setup_changed(self) -> None:
+        """The band may have changed."""
+        self._show()
+
+    # ------------------------------------------------------------ choices
+
+    def on_choices_chosen(self, event: Choices.Chosen) -> None:
+        """Goes on, looks again, or points elsewhere."""
+        if event.choice == GO_ON:
+            self.action_back()
+        elif event.choice == AGAIN:
+            self.action_again()
+        else:
+            self.wizard.do(self._change(event.choice))
+
+    async def _change(self, what: str) -> None:
+        setup, here = self._setup, self._environment
+        if setup is None:
+            return
+        if setup.running():
+            raise Problem("busy", "Something runs there.", todo="Wait for its end or cancel it, then point elsewhere.")
+        given: dict[str, Any] = {"cloud": here.cloud if here else "public"}
+        if here is not None:
+            given |= {"kubeconfig": here.kubeconfig, "kube_context": here.kube_context, "helm": here.helm}
+        if what == CONTEXT:
+            chosen = await self._pick_context(here.kubeconfig if here else None, here.kube_context if here else None)
+            given["kube_context"] = chosen
+        else:
+            label = "kubeconfig" if what == KUBECONFIG else "helm"
+            chosen = await self.wizard.ask(
+                Ask(
+                    f"Path of the {label}", "Path", _some_path, value=(given.get(label) or ""), body=["~ is your home."]
+                )
+            )
+            given[label] = chosen
+            if what == KUBECONFIG:
+                given["kube_context"] = None
+        if isinstance(chosen, str) and await self._agreed(setup):
+            await setup.point_to({key: value for key, value in given.items() if value})
+            self.action_again()
+
+    async def _pick_context(self, kubeconfig: str | None, current: str | None) -> str | None:
+        from wizard.environment import contexts_of
+
+        if not kubeconfig:
+            raise Problem(
+                "no-kubeconfig", "There is no kubeconfig to take a context from.", todo="Choose a kubeconfig first."
+            )
+        found = await asyncio.to_thread(contexts_of, kubeconfig)
+        if not found.names:
+            raise Problem(
+                "no-contexts", found.why, todo="Get one for the cluster, for example `az aks get-credentials`."
+            )
+        options = [(name, one_line(name)) for name in found.names]
+        chosen = await self.wizard.ask(Choose("Context", options, here=current or found.current or ""))
+        return chosen if isinstance(chosen, str) else None
+
+    async def _agreed(self, setup: OpenSetup) -> bool:
+        pinned = setup.session.snapshot.identities.get("cluster")
+        if pinned is None:
+            return True
+        server = one_line(pinned.data.facts.get("server") or "")
+        answer = await self.wizard.ask(
+            Confirm(
+                "This setup has acted on a cluster already",
+                [
+                    f"It is pinned to {server}.",
+                    "On another cluster it stops before it changes anything, and says both names.",
+                ],
+                [
+                    Choice("back", "Back", "Back: nothing is changed."),
+                    Choice("on", "Point it there", "Changes where it points."),
+                ],
+                danger=True,
+            )
+        )
+        return bool(answer == "on")
+
+    def copyable(self) -> str:
+        """The lines as text."""
+        found = [self._found[id] for id, _ in LOOKS if id in self._found]
+        return "\n".join(f"{one.state}: {one.title}: {one.text}{f' ({one.todo})' if one.todo else ''}" for one in found)
+
+
+def _namespace(setup: OpenSetup) -> str:
+    """The namespace of the first release that is known, else the default one."""
+    for item, fields in setup.session.snapshot.values.items():
+        recorded = fields.get("namespace") if item else None
+        if recorded is not None and recorded.data.value:
+            return recorded.data.value
+    return "default"
+
+
+def _some_path(text: str) -> tuple[bool, str, str]:
+    return bool(text.strip()), "ok" if text.strip() else "empty", "" if text.strip() else "a path is needed"

@@ -1,0 +1,294 @@
+"""A setup as an auditor sees it: what was said, by whom, on what evidence. Nothing here can change anything."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.events import DescendantFocus
+
+from screens.chrome import KeyLine
+from screens.dialogs import CopySheet
+from screens.grid import PLAIN, QUIET, STRONG, Lines, ink, join, row, shortened, word, wrapped
+from screens.page import Page, point_at
+from screens.timeline import TimelineView, grade, grade_word
+from wizard.text import clean, one_line
+
+if TYPE_CHECKING:
+    from wizard.statements import Reviewed, Statement
+
+LABEL = 10
+"""Cells of the labels in the evidence pane."""
+ALARM_ROWS = (4, 9)
+"""Rows that warnings may take on a short screen and on a tall one; the rest is counted."""
+GRADES = (("observed", "we looked"), ("attested", "a person said so"), ("reported", "the vendor said so"))
+COUNTED = ("observed", "attested", "reported", "failed", "stale")
+NEVER_OBSERVED = "never observed"
+
+
+class ReviewPage(Page):
+    """The timeline of a journal, and the evidence of one statement of it."""
+
+    READ_ONLY = True
+    HELP = (
+        "A review reads a state file and nothing else: it writes nothing, locks nothing, starts no program and asks "
+        "nobody. Left are the statements in the order they were made, right is what the highlighted one rests on. "
+        "The chain shows a change only against a head noted elsewhere; f8 shows the command that compares it."
+    )
+    KEYS = (
+        ("up down", "statement"),
+        ("tab", "evidence"),
+        ("^y", "copy"),
+        ("f6", "only failed and stale"),
+        ("f8", "export"),
+        ("esc", "back"),
+        ("f1", "help"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f6", "narrow", "only failed and stale", show=False),
+        Binding("f8", "export", "export", show=False),
+    ]
+
+    def __init__(self, found: Reviewed) -> None:
+        super().__init__()
+        self._found = found
+        self._narrowed = False
+
+    def compose(self) -> ComposeResult:
+        """What it is, what it amounts to, what is wrong with it; timeline and evidence."""
+        yield Lines(self._readonly, id="readonly")
+        yield Lines(self._band, id="band")
+        if any(True for _ in self._warnings()):
+            yield Lines(self._alarm, id="alarm", classes="danger")
+        with Horizontal(id="split"):
+            yield TimelineView(self._found.statements, none="Nothing was recorded yet.")
+            with VerticalScroll(id="evidence"):
+                yield Lines(self._evidence)
+        yield KeyLine(self.KEYS, "nothing is written")
+
+    def on_mount(self) -> None:
+        """The timeline has the focus."""
+        self.query_one(TimelineView).focus()
+
+    def setup_changed(self) -> None:
+        """A journal under review does not change; the screen's size may."""
+        for lines in self.query(Lines):
+            lines.again()
+        self._point()
+
+    # ------------------------------------------------------------ on top
+
+    def _readonly(self, width: int) -> list[Content]:
+        found = self._found
+        mark = "READ-ONLY   SANDBOX   " if found.sandbox else "READ-ONLY   "
+        about = f"{mark}review of {found.name}" + (", nothing can be changed from here" if self.wide else "")
+        # The inks of the theme would not be seen on this ground, so none is named.
+        room = width - len(about) - 4
+        right = Content(shortened(found.file, room)) if room > 15 else None
+        return [row(width, (Content.styled(clean(about), "bold"), 0), right=right)]
+
+    def _band(self, width: int) -> list[Content]:
+        found = self._found
+        head = f"{found.head[:8]}…{found.head[-4:]}"
+        events = f"   events 1 to {found.events}, head {head}" if found.events else f"   no events, head {head}"
+        chain = join(self._chain(), ink(events))
+        done = f"{found.done_steps} of {found.all_steps} done" if found.all_steps else "steps not known"
+        right = ink(f"{found.mode}   {done}" if self.wide else done)
+        counts = [join(word(state, ""), ink(f"{found.counts[state]} {state}")) for state in COUNTED]
+        if found.counts[NEVER_OBSERVED]:
+            counts.append(join(word("unknown", ""), ink(f"{found.counts[NEVER_OBSERVED]} {NEVER_OBSERVED}")))
+        gap = "   " if self.wide else "  "
+        until = ink(f"up to {found.as_of[:10]} {found.as_of[11:16]} UTC", QUIET) if self.wide else None
+        return [
+            row(width, (chain, 0), right=right),
+            row(width, (Content(gap).join(counts), 0), right=until),
+        ]
+
+    def _chain(self) -> Content:
+        # The whole line of a broken chain stands among the warnings.
+        if self._found.chain_intact:
+            return word("good", "chain intact")
+        return word("failed", self._found.chain_line.partition(":")[0], bold=True)
+
+    def _warnings(self) -> Iterator[tuple[str, str]]:
+        """What must not be missed: (state, sentence), the worst first."""
+        found = self._found
+        if not found.chain_intact:
+            yield "failed", found.chain_line
+        for problem in found.problems:
+            yield "failed", problem
+        if found.torn_bytes:
+            yield (
+                "stale",
+                f"The last line is torn: {found.torn_bytes} bytes of a write that did not end. They say nothing, and "
+                "are left where they are.",
+            )
+        for unproven in found.unproven:
+            yield "stale", f"Without observed proof: {unproven}"
+        if found.sandbox:
+            yield "stale", "SANDBOX: a rehearsal. Nothing of this was done in Azure or in a real cluster."
+
+    def _alarm(self, width: int) -> list[Content]:
+        lines = [line for state, text in self._warnings() for line in _marked(state, text, width)]
+        room = ALARM_ROWS[self.tall]
+        if len(lines) <= room:
+            return lines
+        left = len(lines) - room + 1
+        return [*lines[: room - 1], ink(f"  {left} more lines; ^y copies them, f8 has the whole report", QUIET)]
+
+    # ------------------------------------------------------------ evidence
+
+    @property
+    def _statement(self) -> Statement | None:
+        view = next(iter(self.query(TimelineView)), None)
+        return view.highlighted if view is not None else None
+
+    def _evidence(self, width: int) -> list[Content]:
+        one = self._statement
+        lines: list[Content] = []
+        if one is not None:
+            lines = [*wrapped(one.text, width, STRONG), *([Content("")] if self.tall else [])]
+            for label, value, style in self._rows(one):
+                lines += _pair(label, value, style, width)
+            if earlier := one.earlier:
+                lines += [Content(""), ink("Before that", STRONG)]
+                for before in earlier:
+                    when = ink(f"  {before.ts[:10]} {before.ts[11:19]}  ", QUIET)
+                    lines += [join(grade(before), when), *wrapped(before.text, width, indent=2)]
+        if self.tall:
+            lines += [Content(""), ink("Grades", STRONG)]
+            lines += [join(word(state), ink(" " * (12 - len(state)) + means, QUIET)) for state, means in GRADES]
+        return lines or [Content("")]
+
+    def _rows(self, one: Statement) -> Iterator[tuple[str, str | Content, str]]:
+        """(label, value, style) of everything known about a statement."""
+        details = one.details
+        # The same word that its row has; a grade says itself what it means.
+        if one.stale or not any(label == "Grade" for label, _ in details):
+            yield "State", grade(one), PLAIN
+        if one.stale:
+            yield "", "It was given for other values than those that stand now, so it does not count.", "$warning"
+        if not one.trusted:
+            yield "Trust", word("failed", "none: it stands after the first damaged line"), PLAIN
+        if one.step is not None:
+            yield "Step", self._step(one.step), PLAIN
+        if one.items:
+            yield "Items", ", ".join(one.items), PLAIN
+        for label, value in details:
+            if label == "Grade":
+                name, _, means = value.partition(", ")
+                yield label, join(word(name), ink(f", {means}" if means else "")), PLAIN
+            elif label == "SHA-256":
+                yield label, " ".join(value[at : at + 4] for at in range(0, len(value), 4)), PLAIN
+            else:
+                yield label, value, PLAIN
+
+    def _step(self, number: int) -> str:
+        title = next((step.title for step in self._found.steps if step.number == number), "")
+        return f"{number} {title}"
+
+    # ------------------------------------------------------------ keys
+
+    def on_timeline_view_highlighted(self, event: TimelineView.Highlighted) -> None:
+        """The evidence follows the timeline."""
+        pane = self.query_one("#evidence", VerticalScroll)
+        pane.scroll_home(animate=False)
+        pane.query_one(Lines).again()
+        self.call_after_refresh(self._point)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """The hardware cursor is on the highlighted statement, or on the evidence."""
+        event.prevent_default()
+        self.call_after_refresh(self._point)
+
+    def _point(self) -> None:
+        if not self.is_current:
+            return
+        view = next(iter(self.query(TimelineView)), None)
+        if view is not None and view.has_focus:
+            self.app.cursor_position = view.cursor()
+        else:
+            point_at(self.focused)
+
+    def action_narrow(self) -> None:
+        """Shows only what failed or is stale, or everything again."""
+        self._narrowed = not self._narrowed
+        found = self._found.statements
+        if self._narrowed:
+            found = tuple(one for one in found if grade_word(one) in ("failed", "stale"))
+        self.query_one(TimelineView).show(
+            found,
+            none="Nothing failed or is stale; f6 shows everything." if self._narrowed else "Nothing was recorded.",
+        )
+        keys = [("f6", "everything") if key == "f6" and self._narrowed else (key, does) for key, does in self.KEYS]
+        end = f"{len(found)} of {self._found.events}" if self._narrowed else "nothing is written"
+        self.query_one(KeyLine).show(keys, end)
+
+    def action_export(self) -> None:
+        """Shows the commands that write a report: a review writes nothing."""
+        commands = "\n".join(self._commands())
+        self.app.copy_to_clipboard(commands)
+        about = (
+            "A review writes nothing. These commands, typed in a shell, write what is shown here as text, write it as "
+            "JSON, and compare the head with the one noted elsewhere. They were sent to the terminal's clipboard; "
+            "not every terminal takes it."
+        )
+        self.wizard.do(self._show(CopySheet(commands, about)))
+
+    async def _show(self, sheet: CopySheet) -> None:
+        await self.wizard.ask(sheet)
+
+    def _commands(self) -> list[str]:
+        found = self._found
+        file = f"./{found.file}" if found.file.startswith("-") else found.file
+        review = f"privatelink-wizard review {shlex.quote(file)}"
+        until = f" --as-of {shlex.quote(found.as_of)}"
+        name = one_line(found.name)
+        return [
+            f"{review}{until} -o text --out {shlex.quote(f'{name}-review.txt')}",
+            f"{review}{until} -o json --out {shlex.quote(f'{name}-review.json')}",
+            f"{review} --expect HEAD",
+        ]
+
+    def action_copy(self) -> None:
+        """Copies the statement with its evidence; through the terminal alone, for a review starts no program."""
+        self.wizard.copy(clean(self.copyable(), keep_newlines=True, limit=100_000), native=False)
+
+    def copyable(self) -> str:
+        """The highlighted statement with its evidence, and what the file is worth that it stands in."""
+        found, one = self._found, self._statement
+        lines = [f"Review of {found.name}, {found.file}", f"{found.chain_line}, events 1 to {found.events}"]
+        lines += [f"head {found.head}", *(text for _, text in self._warnings()), ""]
+        if one is not None:
+            lines += [one.text, f"State: {grade_word(one)}"]
+            lines += [f"Step: {self._step(one.step)}"] if one.step is not None else []
+            lines += [f"Items: {', '.join(one.items)}"] if one.items else []
+            lines += [f"{label}: {value}" for label, value in one.details]
+            lines += ["Before that:", *one.before] if one.before else []
+        return "\n".join(one_line(line, limit=10_000) for line in lines)
+
+    def commands(self) -> list[tuple[str, str, str]]:
+        """What the palette offers: nothing that writes."""
+        return [
+            ("Only failed and stale", "shows those statements alone, or all again (f6)", "narrow"),
+            ("Export", "shows the commands that write a report (f8)", "export"),
+            ("Copy", "the statement with its evidence (^y)", "copy"),
+        ]
+
+
+def _marked(state: str, text: str, width: int) -> list[Content]:
+    first, *more = wrapped(text, width - 2)
+    return [join(word(state, ""), first), *(join(Content("  "), one) for one in more)]
+
+
+def _pair(label: str, value: str | Content, style: str, width: int) -> list[Content]:
+    lead = ink(label.ljust(LABEL), QUIET)
+    if isinstance(value, Content):
+        return [join(lead, value)]
+    first, *more = wrapped(value, width - LABEL, style)
+    return [join(lead, first), *(join(Content(" " * LABEL), one) for one in more)]

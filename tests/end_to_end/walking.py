@@ -1,0 +1,105 @@
+"""The eight steps by keyboard alone, on a real terminal. Each key follows a condition on what is drawn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Terminal(Protocol):
+    """What a walk needs: a real terminal, or the app's own driver."""
+
+    def send(self, *keys: str) -> None: ...
+
+    def wait(self, condition: str | Callable[[str], object]) -> str: ...
+
+
+PLACES = {
+    2: ("subscription", ("Subscription ID",)),
+    3: ("endpoint", ("Link service alias", "Resource group", "VNet", "Subnet", "Endpoint name", "Private IP")),
+    4: ("", ("Resource ID",)),
+    5: ("dpe", ("DPM host", "MinIO host")),
+}
+SEVEN = (
+    "Registry", "Registry user", "Registry token", "Chart", "Chart version", "Release", "Namespace", "Values file",
+)  # fmt: skip
+
+
+def fill(terminal: Terminal, labels: tuple[str, ...]) -> None:
+    """Takes what is offered for each field: right arrow, Enter."""
+    for label in labels:
+        terminal.wait(lambda shown, label=label: _focused(shown, label))  # type: ignore[misc]
+        terminal.send("Right")
+        if "token" not in label:
+            terminal.wait(lambda shown, label=label: re.search(rf"▌. {label} .*ok", shown))  # type: ignore[misc]
+        terminal.send("Enter")
+        terminal.wait(
+            lambda shown, label=label: re.search(rf"(?m)^[▌▕ ].*{label} .*(ok|in memory)[\s▁-█]*$", shown)  # type: ignore[misc]
+        )
+
+
+def _focused(shown: str, label: str) -> object:
+    return re.search(rf"▌[·✓…✗!] {label}\s", shown)
+
+
+def walk_to(terminal: Terminal, last: int) -> None:
+    """Takes the steps from 1 to `last`, each as a newcomer would."""
+    fill(terminal, ("Environment name",))
+    confirm(terminal, 1)
+    for number in range(2, last + 1):
+        terminal.send("C-n")
+        if number in PLACES:
+            adds, labels = PLACES[number]
+            if adds:
+                terminal.wait("[ Add a ")
+                terminal.send("Enter")
+                terminal.wait("It is only what this setup calls it")
+                terminal.send("Enter")
+            fill(terminal, labels)
+            confirm(terminal, number)
+        elif number == 6:
+            confirm(terminal, number)
+        elif number == 7:
+            fill(terminal, SEVEN)
+        elif number == 8:
+            unproven(terminal)
+
+
+def confirm(terminal: Terminal, number: int) -> None:
+    """Confirms a step's exact words."""
+    terminal.wait("writes the words above with your name")
+    terminal.send("Enter")
+    terminal.wait("This step is attested. Next step: goes on.")
+
+
+def deploy(terminal: Terminal) -> None:
+    """Step 7: plan, yes, and the release is observed."""
+    terminal.wait("reads what is there, shows the plan")
+    # The timeout is a suggestion that may stay; from it Enter leads to the first choice.
+    terminal.wait(lambda shown: _focused(shown, "Timeout"))
+    terminal.send("Enter")
+    terminal.wait(lambda shown: not _focused(shown, "Timeout"))
+    terminal.send("Enter")
+    terminal.wait("[ Start ]")
+    terminal.send("Enter")
+    terminal.wait("This step is observed. Next step: goes on.")
+
+
+def whole_job(terminal: Terminal) -> None:
+    """All eight steps, from a new rehearsal to the last one."""
+    walk_to(terminal, 7)
+    deploy(terminal)
+    terminal.send("C-n")
+    unproven(terminal)
+
+
+def unproven(terminal: Terminal) -> None:
+    """Step 8 in a sandbox without Azure: without observed proof, for a reason."""
+    terminal.wait("[ Go on without proof ]")
+    terminal.send("Right")
+    terminal.wait("asks for the reason")
+    terminal.send("Enter")
+    terminal.wait("The reason is written into the journal")
+    terminal.send("Enter")
+    terminal.wait("8 of 8")

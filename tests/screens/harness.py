@@ -1,0 +1,83 @@
+"""Driving the screens in tests: the real app over a real state directory, in Textual's headless driver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.widget import Widget
+
+from screens.app import WizardApp
+from screens.page import Page
+from state.store import Store
+from wizard import opening
+from wizard.places import Places
+
+SMALL = (80, 24)
+LARGE = (120, 40)
+SIZES = (SMALL, LARGE)
+
+# Slow machines: a condition is waited for, never a time.
+PATIENCE = 20.0
+SCROLLING = 3.0
+"""Seconds that what is focused may take to come into view."""
+
+
+def places_in(directory: Path) -> Places:
+    """Real and sandbox setups below a directory."""
+    return Places(Store(directory / "real"), Store(directory / "sandbox"))
+
+
+@asynccontextmanager
+async def shown(
+    places: Places, start: Any = None, *, size: tuple[int, int] = LARGE
+) -> AsyncIterator[tuple[WizardApp, Pilot[int]]]:
+    """The running app and its pilot, once what was asked for is on the screen."""
+    app = WizardApp(start or opening.Home(), places)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, Page) or len(app.screen_stack) > 2)
+        yield app, pilot
+        if app.setup is not None:
+            await app.setup.close()
+            app.hold(None)
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], object], *, patience: float = PATIENCE) -> None:
+    """Lets the app go on until `condition` holds. Raises TimeoutError after `patience` seconds."""
+    async with asyncio.timeout(patience):
+        while not condition():
+            await pilot.pause(0.02)
+    await pilot.pause()
+
+
+def text_of(app: WizardApp) -> str:
+    """The screen as it is drawn, as plain text, one line a row."""
+    width, height = app.size
+    lines = app.screen._compositor.render_strips()
+    return "\n".join(strip.text.ljust(width) for strip in lines[:height])
+
+
+async def out_of_view(app: WizardApp, pilot: Pilot[Any]) -> list[str]:
+    """What can be focused on the current screen and is not wholly seen once it is; empty when all is well."""
+    hidden = []
+    before = app.focused
+    for widget in app.screen.focus_chain:
+        widget.focus()
+        try:
+            await until(pilot, lambda one=widget: _in_view(app, one), patience=SCROLLING)  # type: ignore[misc]
+        except TimeoutError:
+            hidden.append(f"{type(widget).__name__} {widget.name or widget.id or ''} {widget.region}")
+    if before is not None:
+        before.focus()
+        await pilot.pause()
+    return hidden
+
+
+def _in_view(app: WizardApp, widget: Widget) -> bool:
+    """Whether all of a widget lies within the screen and what it scrolls in."""
+    found = app.screen.find_widget(widget)
+    return found.region.area > 0 and found.visible_region == found.region and found.region in app.screen.region

@@ -1,0 +1,278 @@
+"""A setup that is open for writing: its session, what looks and acts there, and what runs right now.
+
+The screens drive this and nothing else. Work belongs to the open setup and not to a screen, so that it goes on while
+its screen is left. Everything runs on one event loop; `on_change` is called whenever something worth showing changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from state.actor import current_actor
+from state.clock import now
+from state.events import EnvironmentSet, GuideRef
+from state.problem import Problem
+from wizard.environment import connected, resolve_environment
+from wizard.guide import Guide, ItemStep, Plan
+from wizard.guides import guide as find_guide
+from wizard.ports import LEAVE, Readers, Writers
+from wizard.secret import Secret
+from wizard.session import Session
+from wizard.text import one_line
+from wizard.work import ACTING, LOOKING, PLANNING, RESUMING, Work
+
+if TYPE_CHECKING:
+    from state.snapshot import ChangeRecord
+    from state.store import Writer
+    from wizard.places import Places
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, when it was read (RFC 3339 UTC), and the fingerprint of the values it was read for."""
+
+    plan: Plan
+    ts: str
+    inputs: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class OpenSetup:
+    """One setup, opened by `open_setup` or `new_setup`; to be closed with `close`.
+
+    `drafts` hold what was typed and could not be committed, by (item, field), so that it survives leaving the step.
+    """
+
+    session: Session
+    writer: Writer
+    places: Places
+    notes: list[str] = field(default_factory=list)
+    work: dict[ItemStep, Work] = field(default_factory=dict)
+    plans: dict[ItemStep, Planned] = field(default_factory=dict)
+    drafts: dict[tuple[str | None, str], str] = field(default_factory=dict)
+    not_saved: Problem | None = None
+    on_change: Callable[[], None] = lambda: None
+    _tasks: dict[ItemStep, asyncio.Task[None]] = field(default_factory=dict)
+    _adapters: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _held: list[Secret] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The setup's name."""
+        return self.session.snapshot.header.name
+
+    @property
+    def guide(self) -> Guide:
+        """The guide it follows."""
+        return self.session.guide
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether it is a rehearsal."""
+        environment = self.session.snapshot.environment
+        return environment is not None and environment.data.sandbox
+
+    # ------------------------------------------------------------ where it points
+
+    async def connect(self) -> None:
+        """Makes the adapters of the setup's environment; contacts nothing. Nothing of a copied file is used before
+        `point_to` confirmed it."""
+        await self._adapters.aclose()
+        self._adapters = AsyncExitStack()
+        self.session.readers, self.session.writers = Readers(), Writers()
+        recorded = self.session.snapshot.environment
+        if recorded is None or not self.session.environment_is_ours():
+            return
+        adapters = connected(recorded.data, held=lambda: tuple(self._held), say=self.notes.append)
+        self.session.readers, self.session.writers = await self._adapters.enter_async_context(adapters)
+
+    async def point_to(self, given: Mapping[str, Any]) -> None:
+        """Says where the setup points, and makes the adapters for it. Raises Problem when that can't be used."""
+        self.guarded(self.session.set_environment, await asyncio.to_thread(resolve_environment, given))
+        await self.connect()
+        self.on_change()
+
+    # ------------------------------------------------------------ intents
+
+    def guarded(self, intent: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Carries out an intent of the session; a save that failed is remembered and shown until opened again."""
+        try:
+            return intent(*arguments, **named)
+        except Problem:
+            self.not_saved = self.writer.stopped
+            raise
+        finally:
+            self.on_change()
+
+    def hold_secret(self, item: str | None, key: str, secret: Secret, *, user: str = "") -> None:
+        """Keeps a secret in memory, for this session, away from the journal and from every child's environment."""
+        self._held.append(secret)
+        self.session.hold_secret(item, key, secret, user=user)
+        self.on_change()
+
+    def has_secret(self, item: str | None, key: str) -> bool:
+        """Whether that secret was given in this session."""
+        return self.session.holds_secret(item, key)
+
+    # ------------------------------------------------------------ work
+
+    def look(self, item_step: ItemStep) -> None:
+        """Looks again at an item's step, beside whatever else goes on."""
+        self._start(Work(item_step, LOOKING), self._look)
+
+    def plan(self, item_step: ItemStep) -> None:
+        """Reads what acting would do; what was read before counts no more."""
+        self.plans.pop(item_step, None)
+        self._start(Work(item_step, PLANNING), self._plan)
+
+    def apply(self, item_step: ItemStep, plan: Plan) -> None:
+        """Carries out exactly `plan`, then looks how it is. Raises Problem when nothing may act any more."""
+        if self.writer.stopped is not None:
+            raise self.writer.stopped
+        work = Work(item_step, ACTING, plan.summary, timeout=plan.timeout, redact=self.session.redact)
+        self._start(work, lambda work: self._apply(work, plan))
+
+    def resume(self, change: ChangeRecord, *, gone: bool = False) -> None:
+        """Finds out how an interrupted change ended, waiting for what still runs."""
+        started = change.started.data
+        item_step = ItemStep(started.step, tuple(started.items))
+        work = Work(item_step, RESUMING, summary=started.summary, redact=self.session.redact)
+        self._start(work, lambda work: self._resume(work, change, gone=gone))
+
+    def resume_all(self) -> None:
+        """Takes up every change whose end nobody wrote."""
+        for change in self.session.interrupted():
+            self.resume(change)
+
+    def cancel(self, item_step: ItemStep) -> None:
+        """Stops the work on an item's step; what it runs is stopped, and its end is written."""
+        task, work = self._tasks.get(item_step), self.work.get(item_step)
+        if task is not None and work is not None and not work.cancelling:
+            work.cancelling = True
+            task.cancel()
+            self.on_change()
+
+    async def settled(self, item_step: ItemStep) -> Work | None:
+        """Waits for the end of what is done for an item's step now; returns it."""
+        task = self._tasks.get(item_step)
+        if task is not None:
+            await asyncio.wait({task})
+        return self.work.get(item_step)
+
+    def running(self) -> tuple[Work, ...]:
+        """What acts now, or waits for what an earlier session began; looking is not counted."""
+        return tuple(work for work in self.work.values() if work.running and work.kind in (ACTING, RESUMING))
+
+    def planned(self, item_step: ItemStep) -> Planned | None:
+        """The plan that was read for the values as they are now."""
+        found = self.plans.get(item_step)
+        if found is None or found.inputs != tuple(self.session.view(item_step).inputs()):
+            return None
+        return found
+
+    def _start(self, work: Work, run: Callable[[Work], Coroutine[Any, Any, None]]) -> None:
+        before = self.work.get(work.item_step)
+        if before is not None and before.running:
+            if before.kind != LOOKING or work.kind == LOOKING:
+                return  # it is at it already, or at something that a look must not stop
+            self._tasks[work.item_step].cancel()
+        self.work[work.item_step] = work
+        self._tasks[work.item_step] = asyncio.create_task(self._run(work, run))
+        self.on_change()
+
+    async def _run(self, work: Work, run: Callable[[Work], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await run(work)
+            work.finish()
+        except Problem as problem:
+            work.finish(problem)
+        except asyncio.CancelledError:
+            work.finish(state="cancelled")
+        except Exception as error:  # noqa: BLE001 - the screen goes on; what nobody foresaw goes to a private log
+            work.finish(self._unknown(error))
+        finally:
+            self.not_saved = self.writer.stopped
+            self.on_change()
+
+    def _unknown(self, error: Exception) -> Problem:
+        from state.store import log_unknown_error
+
+        try:
+            where = str(log_unknown_error(self.places.real.state_dir, error, self.writer.guard))
+        except (OSError, Problem):
+            where = ""
+        return Problem(
+            "internal",
+            f"The program met something it does not know: {type(error).__name__}.",
+            means="What was saved before is saved.",
+            todo=f"Report it with {where}." if where else "Report it; its log could not be written.",
+        )
+
+    async def _look(self, work: Work) -> None:
+        await self.session.look(work.item_step)
+
+    async def _plan(self, work: Work) -> None:
+        inputs = tuple(self.session.view(work.item_step).inputs())
+        plan = await self.session.plan(work.item_step)
+        self.plans[work.item_step] = Planned(plan, now(), inputs)
+
+    async def _apply(self, work: Work, plan: Plan) -> None:
+        await self.session.apply(work.item_step, plan, work.report)
+        self.plans.pop(work.item_step, None)
+        await self.session.look(work.item_step, closes=True)
+
+    async def _resume(self, work: Work, change: ChangeRecord, *, gone: bool) -> None:
+        await self.session.resume(change, work.report, gone=gone)
+        await self.session.look(work.item_step, closes=True)
+
+    # ------------------------------------------------------------ the end
+
+    async def close(self, *, leave_running: bool = False) -> str:
+        """Stops what runs, or leaves it running alone; frees the lock. Returns the head of the journal."""
+        for task in self._tasks.values():
+            task.cancel(LEAVE if leave_running else None)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._adapters.aclose()
+        self.writer.close()
+        return self.writer.head
+
+
+async def open_setup(places: Places, name: str) -> OpenSetup:
+    """Opens a setup where it was left. Raises Problem, Locked when somebody else writes it."""
+    store = places.holding(name)
+    guide = find_guide((await asyncio.to_thread(store.read, name)).header.guide.id)
+    return await _opened(await asyncio.to_thread(store.open, name, current_actor("screen")), guide, places)
+
+
+async def new_setup(
+    places: Places, name: str, guide_id: str, mode: str, environment: Mapping[str, Any] | None = None
+) -> OpenSetup:
+    """Makes a setup and opens it. Raises Problem when the name is taken or the environment can't be used."""
+    guide = find_guide(guide_id)
+    if mode not in guide.modes:
+        raise Problem(
+            "unknown-mode",
+            f"The guide {guide.id} has no mode {one_line(mode)}.",
+            todo=f"Modes are {', '.join(guide.modes)}.",
+        )
+    where: EnvironmentSet = await asyncio.to_thread(resolve_environment, environment or {})
+    store = places.of(sandbox=where.sandbox)
+    reference = GuideRef(id=guide.id, version=guide.version)
+    writer = await asyncio.to_thread(store.create, name, reference, current_actor("screen"))
+    setup = await _opened(writer, guide, places)
+    setup.session.set_environment(where)
+    setup.session.set_mode(mode)
+    await setup.connect()
+    return setup
+
+
+async def _opened(writer: Writer, guide: Guide, places: Places) -> OpenSetup:
+    session = Session(writer, guide, current_actor("screen"))
+    setup = OpenSetup(session, writer, places)
+    session.on_commit = lambda: setup.on_change()  # noqa: PLW0108 - on_change is set later, by the screens
+    await setup.connect()
+    return setup

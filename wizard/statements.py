@@ -1,0 +1,151 @@
+"""The model behind the read-only review screen: a journal, what it amounts to, and its timeline. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from state.events import ATTESTED, GOOD, OBSERVED, REPORTED, Event, Found
+from state.snapshot import fold
+from wizard.guide import Guide, ItemStep
+from wizard.review import cut, unexpected_head
+from wizard.status import FAILED, STALE, SetupStatus, derive, proving
+from wizard.text import one_line
+from wizard.timeline import Statement, Timeline
+
+if TYPE_CHECKING:
+    from state.journal import Journal
+
+__all__ = ["NEVER_OBSERVED", "Reviewed", "ReviewedStep", "Statement", "reviewed"]
+
+NEVER_OBSERVED = "never observed"
+
+
+class ReviewedStep(NamedTuple):
+    """One step as of the reviewed moment; `status` is that of its least finished item."""
+
+    number: int
+    title: str
+    status: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A journal as an auditor sees it. `counts` are items' steps by status, and NEVER_OBSERVED those that
+    should be observed and that no look was ever good for.
+
+    `head` is the SHA-256 of the last line that is in; `problems` are whole sentences. Without its guide (an id that
+    this version does not know) a journal has no steps and counts, and no statement is called stale.
+    """
+
+    name: str
+    guide_title: str
+    mode: str
+    sandbox: bool
+    file: str
+    as_of: str
+    chain_intact: bool
+    chain_line: str
+    problems: tuple[str, ...]
+    torn_bytes: int
+    events: int
+    head: str
+    done_steps: int
+    all_steps: int
+    counts: Mapping[str, int]
+    unproven: tuple[str, ...]
+    statements: tuple[Statement, ...]
+    steps: tuple[ReviewedStep, ...]
+
+
+def reviewed(journal: Journal, guide: Guide | None, *, as_of: str | None = None, expect: str | None = None) -> Reviewed:
+    """What a journal says up to the time `as_of` (RFC 3339 UTC, as in the journal).
+
+    A head that is not the one `expect`ed is told among the problems. Raises Problem `too-early`.
+    """
+    events, head = cut(journal, as_of)
+    snapshot = fold(journal.header, events)
+    status = derive(guide, snapshot, snapshot.last_ts) if guide else SetupStatus({}, {})
+    timeline = Timeline(events, guide, snapshot, journal.intact_through)
+    return Reviewed(
+        name=journal.header.name,
+        guide_title=guide.title if guide else one_line(journal.header.guide.id),
+        mode=one_line(snapshot.mode),
+        sandbox=bool(snapshot.environment and snapshot.environment.data.sandbox),
+        file=str(journal.path),
+        as_of=snapshot.last_ts,
+        chain_intact=not journal.problems,
+        chain_line=_chain_line(journal),
+        problems=tuple(_problems(journal, guide, expect)),
+        torn_bytes=len(journal.torn) if journal.torn else 0,
+        events=len(events),
+        head=head,
+        done_steps=status.done_steps,
+        all_steps=len(guide.steps) if guide else 0,
+        counts=_counts(guide, status, events),
+        unproven=tuple(
+            one_line(f"{_named(guide, place)}: {mine.unproven}")
+            for place, mine in status.item_steps.items()
+            if mine.unproven
+        ),
+        statements=timeline.statements,
+        steps=tuple(_steps(guide, status)) if guide else (),
+    )
+
+
+def _chain_line(journal: Journal) -> str:
+    if not journal.problems:
+        return "chain intact"
+    damage = [problem for problem in journal.problems if journal.intact_through < problem.line - 1]
+    # An event that only a newer version knows breaks no chain.
+    words, first = ("chain broken at", damage[0]) if damage else ("not all understood,", journal.problems[0])
+    return one_line(f"{words} line {first.line}: {first.what}")
+
+
+def _problems(journal: Journal, guide: Guide | None, expect: str | None) -> Iterator[str]:
+    other = unexpected_head(journal, expect) if expect is not None else None
+    if other is not None:
+        yield one_line(str(other), limit=1000)
+    for problem in journal.problems:
+        yield one_line(f"line {problem.line}: {problem.what} {problem.means}", limit=1000)
+    if guide is None:
+        yield one_line(
+            f"There is no guide {journal.header.guide.id} in this version. So the statements are shown, and not "
+            "what they amount to. Look at it with the version that knows the guide."
+        )
+
+
+def _counts(guide: Guide | None, status: SetupStatus, events: Sequence[Event]) -> dict[str, int]:
+    statuses = [mine.status for mine in status.item_steps.values()]
+    counts = {word: statuses.count(word) for word in (OBSERVED, ATTESTED, REPORTED, FAILED, STALE)}
+    counts[NEVER_OBSERVED] = len(_never_observed(guide, status, events)) if guide else 0
+    return counts
+
+
+def _never_observed(guide: Guide, status: SetupStatus, events: Sequence[Event]) -> tuple[ItemStep, ...]:
+    """The items' steps that can be observed, or that a later step wants so, and that no look was ever good for."""
+    proofs = {(step.id, check.id) for step in guide.steps for check in proving(step)}
+    wanted = {step for step, _ in proofs} | {needed for step in guide.steps for needed in step.needs_observed}
+    observed = {
+        ItemStep(found.step, found.items)
+        for found in (event.data for event in events)
+        if isinstance(found, Found) and found.verdict == GOOD and (found.step, found.check) in proofs
+    }
+    return tuple(place for place in status.item_steps if place.step in wanted and place not in observed)
+
+
+def _steps(guide: Guide, status: SetupStatus) -> Iterator[ReviewedStep]:
+    for step in guide.steps:
+        mine = [each for place, each in status.item_steps.items() if place.step == step.id]
+        reasons = dict.fromkeys(one_line(reason) for each in mine for reason in each.reasons)
+        yield ReviewedStep(
+            step.number, step.title, status.steps[step.id], tuple(reasons) if mine else ("no items yet",)
+        )
+
+
+def _named(guide: Guide | None, place: ItemStep) -> str:
+    step = guide.step(place.step) if guide else None
+    names = "".join(f" {item.partition('/')[2]}" for item in place.items)
+    return f"step {step.number}{names}" if step else str(place)

@@ -1,0 +1,125 @@
+"""What runs for one item's step, as it is seen while it runs: phases, workloads, log. Transient, never journalled."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from state.clock import now
+from state.problem import Problem
+from wizard.guide import ItemStep, Moment
+from wizard.text import clean
+
+LOG_LINES = 10_000
+"""Lines kept; helm's own output stays far below, a runaway one must not fill the memory."""
+
+PLANNING, ACTING, LOOKING, RESUMING = "planning", "acting", "looking", "resuming"
+
+
+@dataclass(slots=True)
+class Phase:
+    """A part of the work: its name, when it began and ended (seconds, monotonic), and how."""
+
+    name: str
+    begun: float
+    ended: float | None = None
+    state: str = "running"
+
+    def seconds(self, at: float) -> float:
+        """How long it took, or takes so far."""
+        return (self.ended if self.ended is not None else at) - self.begun
+
+
+@dataclass(slots=True)
+class Part:
+    """Something the work waits for: a workload with its ready pods, and why it is not ready."""
+
+    name: str
+    ready: int
+    wanted: int
+    reason: str
+    begun: float
+    ended: float | None = None
+
+    def seconds(self, at: float) -> float:
+        """How long it took to be ready, or has been waited for."""
+        return (self.ended if self.ended is not None else at) - self.begun
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of the log with its time (RFC 3339 UTC); cleaned."""
+
+    ts: str
+    text: str
+
+
+@dataclass(slots=True)
+class Work:
+    """One piece of work on one item's step. `timeout` in seconds, 0 while unknown."""
+
+    item_step: ItemStep
+    kind: str
+    summary: str = ""
+    since: str = field(default_factory=now)
+    begun: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+    timeout: float = 0.0
+    phases: list[Phase] = field(default_factory=list)
+    parts: dict[str, Part] = field(default_factory=dict)
+    log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    lines: int = 0
+    problem: Problem | None = None
+    cancelling: bool = False
+    redact: Callable[[str], str] = field(default=lambda text: text, repr=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether it still goes on."""
+        return self.ended is None
+
+    def elapsed(self) -> float:
+        """Seconds since it began, until it ended."""
+        return (self.ended if self.ended is not None else time.monotonic()) - self.begun
+
+    def report(self, moment: Moment) -> None:
+        """Takes in what an action tells while it acts."""
+        at = time.monotonic()
+        if moment.timeout:
+            self.timeout = moment.timeout
+        if moment.kind == "phase":
+            self._end_phase(at, "done")
+            self.phases.append(Phase(clean(moment.text), at))
+            self._write(moment.text)
+        elif moment.kind == "line":
+            self._write(moment.text)
+        elif moment.ready is not None and moment.wanted is not None:
+            self._part(moment, moment.ready, moment.wanted, at)
+        else:
+            self._write(moment.text)
+
+    def finish(self, problem: Problem | None = None, *, state: str = "") -> None:
+        """The work has ended: well, with a problem, or cancelled."""
+        at = time.monotonic()
+        self.problem = problem
+        self._end_phase(at, state or ("failed" if problem else "done"))
+        self.ended = at
+
+    def _part(self, moment: Moment, ready: int, wanted: int, at: float) -> None:
+        name, _, reason = clean(moment.text).partition(": ")
+        part = self.parts.get(name)
+        if part is None:
+            part = self.parts[name] = Part(name, ready, wanted, reason, at)
+        elif (part.ready, part.wanted, part.reason) != (ready, wanted, reason):
+            part.ready, part.wanted, part.reason = ready, wanted, reason
+        part.ended = (part.ended or at) if ready >= wanted else None
+
+    def _end_phase(self, at: float, state: str) -> None:
+        if self.phases and self.phases[-1].ended is None:
+            self.phases[-1].ended, self.phases[-1].state = at, state
+
+    def _write(self, text: str) -> None:
+        self.lines += 1
+        self.log.append(LogLine(now(), clean(self.redact(text))))
