@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := .tools/.ready
 
-.PHONY: sandbox test test-slow test-all lint format bench tools clean
+.PHONY: sandbox test test-slow test-all lint format bench tools clean pictures
 
 sandbox: $(READY)  ## rehearse the whole job on this machine
 	$(BIN)/privatelink-wizard sandbox --reset --fetch-helm
@@ -31,6 +31,9 @@ format: $(READY)
 
 bench: $(READY) tools  ## the speed budgets, as ratios measured in one run
 	$(BIN)/python -m tests.bench
+
+pictures: $(READY) tools  ## the README's picture and recording, from the real program
+	$(BIN)/python -m tests.pictures
 
 tools: $(TOOLS)  ## helm 3, helm 4 and kubectl for the tests, fetched and checked against their SHA-256
 
