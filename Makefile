@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := .tools/.ready
 
-.PHONY: sandbox test test-slow test-all lint format bench tools clean pictures
+.PHONY: sandbox test test-slow test-all lint format bench tools clean pictures snapshots
 
 sandbox: $(READY)  ## rehearse the whole job on this machine
 	$(BIN)/privatelink-wizard sandbox --reset --fetch-helm
@@ -34,6 +34,9 @@ bench: $(READY) tools  ## the speed budgets, as ratios measured in one run
 
 pictures: $(READY) tools  ## the README's picture and recording, from the real program
 	$(BIN)/python -m tests.pictures
+
+snapshots: $(READY)  ## accept the screens as they are drawn now; then read git diff like code
+	PRIVATELINK_ACCEPT_SNAPSHOTS=1 $(BIN)/pytest tests/screens/test_snapshots.py -n 2
 
 tools: $(TOOLS)  ## helm 3, helm 4 and kubectl for the tests, fetched and checked against their SHA-256
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from wizard.opening import Start
     from wizard.places import Places
     from wizard.rehearsal import Serving
+
+
+TERMINAL_SECONDS = 2.0
+"""How often it is looked whether the terminal is still there."""
 
 
 class Skeleton(Screen[None]):
@@ -93,6 +98,14 @@ class WizardApp(App[int]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, lambda: self.do(self._end()))
+        # Not every terminal says so when it goes; without this the program would go on for nobody.
+        self.set_interval(TERMINAL_SECONDS, self._notice_the_end)
+
+    def _notice_the_end(self) -> None:
+        from wizard.opening import terminal_gone
+
+        if terminal_gone():
+            self.do(self._end())
 
     async def _end(self) -> None:
         from screens.opening import close
@@ -206,8 +219,19 @@ class WizardApp(App[int]):
         from screens.page import Page
 
         page = next((one for one in reversed(self.screen_stack) if isinstance(one, Page)), None)
-        if page is not None and not isinstance(page, HelpPage):
+        if isinstance(self.screen, HelpPage):
+            self.back()
+        elif page is not None and not isinstance(page, HelpPage):
             self.push_screen(HelpPage(page))
+
+    def action_command_palette(self) -> None:
+        """Every action by name; a palette that lies below another screen is not opened a second time."""
+        from screens.palette import Palette
+
+        # Textual looks at the top screen only, and gives its palette an id: one that comes before the last one is
+        # quite gone would end the app.
+        if not any(isinstance(one, CommandPalette) for one in self.screen_stack):
+            self.push_screen(Palette())
 
     def action_preflight(self) -> None:
         """Looks whether this machine can do what a setup asks."""

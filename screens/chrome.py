@@ -222,7 +222,8 @@ class Choices(Vertical):
             return
         event.stop()
         at = buttons.index(focused) + (1 if event.key == "right" else -1)
-        buttons[at % len(buttons)].focus()
+        # At once: a second press, before this one is drawn, goes on from there.
+        self.screen.set_focus(buttons[at % len(buttons)])
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """The line follows the focus."""

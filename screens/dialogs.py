@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -15,18 +16,22 @@ from textual.widgets.option_list import Option
 
 from screens.chrome import Choice, Choices
 from screens.grid import PLAIN, QUIET, STRONG, Cell, Lines, ink, join, remarks, word, wrapped
+from screens.lists import MarkedList
 from screens.page import Sheet
 from state.problem import Problem
 from wizard.text import clean, visible
 
 DETAIL_LINES = 200
+SEEN_SECONDS = 0.4
+"""Nobody answers a question sooner who has seen it."""
 
 
 class Confirm(Sheet):
     """A question with its answers as choices; dismissed with the chosen id, or None.
 
     `body` lines, texts with their style among them, are folded above the choices; the first choice is the safe one
-    unless `first` names another.
+    unless `first` names another. `unhurried`: a key that comes before the question can have been seen, such as the
+    second press of the button that led here, is no answer.
     """
 
     def __init__(
@@ -37,8 +42,11 @@ class Confirm(Sheet):
         *,
         first: str = "",
         danger: bool = False,
+        unhurried: bool = False,
     ) -> None:
         super().__init__(classes="-danger" if danger else "")
+        self._unhurried = unhurried
+        self._shown = 0.0
         self._title = title
         self._body = body
         self._choices = choices
@@ -64,12 +72,14 @@ class Confirm(Sheet):
 
     def on_mount(self) -> None:
         """The safe answer has the focus."""
+        self._shown = monotonic()
         for choices in self.query(Choices):
             choices.focus_first(self._first)
 
     def on_choices_chosen(self, event: Choices.Chosen) -> None:
         """Answers."""
-        self.dismiss(event.choice)
+        if not self._unhurried or monotonic() - self._shown >= SEEN_SECONDS:
+            self.dismiss(event.choice)
 
 
 class Note(Sheet):
@@ -253,7 +263,7 @@ class Choose(Sheet):
             yield Lines(self._question)
             if len(self._options) > FILTER_FROM:
                 yield Input(compact=True, placeholder="type to narrow")
-            yield OptionList(*self._shown(""), markup=False)
+            yield MarkedList(*self._shown(""), markup=False)
             yield Lines(
                 lambda width: [Content(""), *wrapped("Enter chooses; esc goes back.", width, QUIET), Content("")]
             )

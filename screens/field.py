@@ -15,8 +15,9 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Blur, DescendantFocus, Focus, Key, Paste
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import Input
@@ -41,7 +42,8 @@ class FieldModel:
     """What a row shows when nothing is being typed: the committed value, its state and where it is from.
 
     `held`: a secret that is in memory; `secret_from`: who could give it. `remark` is said about the committed value.
-    `care`: the remark is a warning, though the value can be used. `item_step`: the place it is shown at, by whose other values what is typed is judged.
+    `care`: the remark is a warning, though the value can be used. `item_step`: the place it is shown at, by whose
+    other values what is typed is judged.
     """
 
     field: Field
@@ -68,6 +70,11 @@ Draft = Callable[[FieldModel, str], Drafted]
 class FieldInput(Input):
     """The line one types into. Everything that gets into it is cleaned first, however it comes."""
 
+    # A longer value only scrolls further within the same box: a layout of the whole screen at every key is not needed.
+    virtual_size = Reactive(Size(0, 0))
+    answer: Callable[[], None] | None = None
+    """Called at every change of the value, at once: an answer by way of `Changed` is drawn a frame after the key."""
+
     class Pasted(Message):
         """Text was pasted; the page takes portal commands apart before anything lands in the field."""
 
@@ -75,6 +82,11 @@ class FieldInput(Input):
             super().__init__()
             self.line = line
             self.text = text
+
+    def watch_value(self) -> None:
+        """The row answers in the frame that shows the key."""
+        if self.answer is not None and self.is_mounted and not self._is_prevented(Input.Changed):
+            self.answer()
 
     def on_focus(self, event: Focus) -> None:
         """Shows the end of a long value: an Input does not scroll to its cursor before the first edit."""
@@ -168,7 +180,9 @@ class FieldRow(Vertical):
         self._warning = ""
         self._said: tuple[str, str] | None = None
         self._drafted: Drafted | None = None
+        self._answered = False
         self._offer = 0
+        self._handed: str | None = None
         self._resting: Timer | None = None
         self._warning_due: Timer | None = None
 
@@ -176,13 +190,15 @@ class FieldRow(Vertical):
         """Label, line, state word; the note below."""
         with Horizontal(classes="control"):
             yield Lines(self._label, classes="label")
-            yield FieldInput(
+            line = FieldInput(
                 clean(self._kept if self._kept is not None else self._shown),
                 compact=True,
                 placeholder=clean(self._placeholder),
                 password=self.model.field.secret,
                 select_on_focus=False,
             )
+            line.answer = self._typed
+            yield line
             yield Lines(self._word, classes="word")
         yield Lines(self._note, classes="note")
 
@@ -329,9 +345,15 @@ class FieldRow(Vertical):
     # ------------------------------------------------------------ typing
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Judges the draft at every key."""
+        """What the line began with is judged here; every key was answered before."""
         event.stop()
-        self._said = None
+        if not self._answered:
+            self._typed()
+
+    def _typed(self) -> None:
+        """Judges the draft at every key."""
+        self._answered = True
+        self._said, self._handed = None, None
         self._judge()
         self._show_state()
         self._stop_timers()
@@ -354,9 +376,10 @@ class FieldRow(Vertical):
                 timer.stop()
 
     def on_input_blurred(self, event: Input.Blurred) -> None:
-        """Leaving the field commits it."""
+        """Leaving the field commits it, unless Enter did just now."""
         event.stop()
-        self.commit()
+        if self._handed != self.input.value:
+            self.commit()
         self._show_state()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -376,6 +399,7 @@ class FieldRow(Vertical):
         """Hands the draft to the page, when there is one."""
         self._stop_timers()
         if self.dirty:
+            self._handed = self.input.value
             self.post_message(self.Committed(self, self.model, self.input.value))
 
     def settled(self, value: str) -> None:

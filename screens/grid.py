@@ -75,7 +75,7 @@ def line(
     name = ink(label, QUIET if quiet else PLAIN) if isinstance(label, str) else label
     glyph = ink(sign(state), f"{style_of(state)} bold") if state else Content("")
     # A label that is too long for its column takes what it needs rather than being cut, while there is room.
-    needed = min(max(LABEL, name.cell_length + 2 if rest else LABEL), width // 2)
+    needed = min(max(LABEL, name.cell_length + 1 if rest else LABEL), width // 2)
     return row(width, ("", 1), (glyph, 2), (name, needed), *rest, right=right)
 
 
@@ -121,7 +121,8 @@ def shortened(text: str, width: int) -> str:
         return text
     parts = text.split("/")
     if text.startswith("/subscriptions/") and len(parts) > 4:
-        for candidate in (f"/…{parts[2][:8]}…/{parts[4]}/…/{parts[-1]}", f"…/{parts[-1]}"):
+        name = parts[-1] or f"{parts[-2]}/"  # what is offered may end where a name is to be typed
+        for candidate in (f"/…{parts[2][:8]}…/{parts[4]}/…/{name}", f"…/{name}"):
             if len(candidate) <= width:
                 return candidate
     head = max(0, (width - 1) // 2)
@@ -180,9 +181,16 @@ class Lines(Widget):
             return  # its screen was left while this was on its way
         before = self._built
         self._built = None
-        # A new layout costs far more than a new drawing; it is asked for only when the height changes.
-        same = before is not None and len(self._lines(before[0])) == len(before[1])
-        self.refresh(layout=not same)
+        if before is None:
+            self.refresh(layout=True)
+            return
+        width, old = before
+        new = self._lines(width)
+        # A new layout costs far more than a new drawing, and a drawing of the same lines is for nothing.
+        if len(new) != len(old):
+            self.refresh(layout=True)
+        elif not all(one.is_same(other) for one, other in zip(new, old, strict=True)):
+            self.refresh()
 
 
 def gap(*, soft: bool = False) -> Lines:

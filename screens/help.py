@@ -21,6 +21,20 @@ EVERYWHERE = (
     ("esc", "back; first it takes back what is being typed"),
     ("^q", "quit; asks when something runs"),
 )
+LOOKING = (
+    ("^p", "every action by name"),
+    ("^y", "copy: by the terminal alone, for a review starts no program; the text is always shown too"),
+    ("f1", "this help"),
+    ("esc", "back"),
+    ("^q", "quit"),
+)
+"""What works everywhere while one only looks."""
+IN_A_FIELD = (
+    ("right arrow", "at the end: takes what is offered, or adds the missing part"),
+    ("enter", "keeps the value and goes on"),
+    ("f3", "picks a file, in a field for one"),
+    ("paste", "in any form; the portal's helm commands whole, anywhere in the step"),
+)
 GLYPHS = (
     ("observed", "we looked, and it is so"),
     ("attested", "a person said so, in exact words"),
@@ -38,7 +52,7 @@ SIGNS = (("+", "create"), ("~", "change"), ("=", "already so"), ("-", "remove"))
 
 
 class HelpPage(Page):
-    """Help over another page."""
+    """Help over another page; esc or f1 closes it."""
 
     KEYS = (("esc", "back"), ("up down", "scroll"), ("^q", "quit"))
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f1", "back", "back", show=False, priority=True)]
@@ -47,6 +61,7 @@ class HelpPage(Page):
         super().__init__()
         self._about = page.HELP
         self._keys = page.KEYS
+        self._read_only = page.READ_ONLY
 
     def compose(self) -> ComposeResult:
         """One scrolling body."""
@@ -56,7 +71,8 @@ class HelpPage(Page):
 
     def on_mount(self) -> None:
         """The body has the focus, so that arrows scroll it."""
-        self.query_one(VerticalScroll).focus()
+        for body in self.query(VerticalScroll):  # none when it was left before it was drawn
+            body.focus()
 
     def _lines(self, width: int) -> list[Content]:
         lines = [
@@ -65,30 +81,30 @@ class HelpPage(Page):
             Content(""),
             heading(width, "Keys here"),
         ]
-        known = {key for key, _ in EVERYWHERE}
-        pairs = [*((key, does) for key, does in self._keys if key not in known), *EVERYWHERE]
-        lines += [line(width, "", ink(key, STRONG), (ink(does), 0)) for key, does in pairs]
+        everywhere = LOOKING if self._read_only else EVERYWHERE
+        known = {key for key, _ in everywhere}
+        pairs = [*((key, does) for key, does in self._keys if key not in known), *everywhere]
+        lines += [one for key, does in pairs for one in _pair(width, key, does)]
+        if not self._read_only:
+            lines += [Content(""), heading(width, "In a field")]
+            lines += [one for key, does in IN_A_FIELD for one in _pair(width, key, does)]
         lines += [
-            Content(""),
-            heading(width, "In a field"),
-            *(
-                line(width, "", ink(key, STRONG), (ink(does), 0))
-                for key, does in (
-                    ("right arrow", "at the end: takes what is offered, or adds the missing part"),
-                    ("enter", "keeps the value and goes on"),
-                    ("f3", "picks a file, in a field for one"),
-                    ("paste", "in any form; the portal's helm commands whole, anywhere in the step"),
-                )
-            ),
             Content(""),
             heading(width, "Glyphs", "strength falls from observed over attested to reported"),
         ]
         lines += [line(width, state, state, (ink(means, QUIET), 0)) for state, means in GLYPHS]
         lines += [line(width, sign, means) for sign, means in SIGNS]
-        where = str(self.wizard.places.real.state_dir)
-        lines += [Content(""), heading(width, "Where it is kept")]
-        lines += wrapped(
-            f"{where}: one file a setup. Nothing is lost by leaving; resume goes on where it was left.", width, indent=1
-        )
-        lines += [join(Content(" " * (LABEL + 3)))]
-        return lines
+        lines += [Content(""), heading(width, "Where it is kept"), *wrapped(self._where(), width, indent=1)]
+        return [*lines, Content("")]
+
+    def _where(self) -> str:
+        if self._read_only:
+            return "What is read is the file named on top. It is left as it is, and nothing is kept anywhere."
+        where = self.wizard.places.real.state_dir
+        return f"{where}: one file a setup. Nothing is lost by leaving; resume goes on where it was left."
+
+
+def _pair(width: int, key: str, does: str) -> list[Content]:
+    """A key and what it does; what does not fit goes on below."""
+    first, *more = wrapped(does, max(10, width - 3 - LABEL))
+    return [line(width, "", ink(key, STRONG), (first, 0)), *(join(Content(" " * (3 + LABEL)), one) for one in more)]

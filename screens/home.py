@@ -17,7 +17,8 @@ from screens import opening
 from screens.chrome import PRODUCT, Choice, Choices, KeyLine, progress
 from screens.dialogs import Ask, problem_lines
 from screens.glyphs import sign, style_of
-from screens.grid import PLAIN, QUIET, STRONG, Lines, heading, ink, join, line, row, word, wrapped
+from screens.grid import PLAIN, QUIET, STRONG, Lines, heading, ink, join, row, word, wrapped
+from screens.lists import MarkedList
 from screens.page import Page
 from screens.times import when
 from state.clock import now
@@ -72,7 +73,7 @@ class HomePage(Page):
             yield Lines(self._empty, id="empty", classes="page")
             yield Lines(self._columns, id="columns")
             yield Input(compact=True, placeholder="type to narrow", id="filter")
-            yield OptionList(id="setups", markup=False)
+            yield MarkedList(id="setups", markup=False)
             with VerticalScroll(id="one", can_focus=False):
                 yield Lines(self._one)
         yield Choices(self._choices())
@@ -118,18 +119,22 @@ class HomePage(Page):
         return shown[at] if at is not None and at < len(shown) else None
 
     def _show(self) -> None:
+        if not self.query("#empty"):
+            return  # another page took its place before it was drawn
         empty = not self._setups
         self.query_one("#empty").display = empty
         self.query_one("#columns").display = not empty
         self.query_one("#filter").display = len(self._setups) > FILTER_FROM
         chooser = self.query_one(OptionList)
         chooser.display = not empty
-        here = chooser.highlighted or 0
+        # By its file, not its place: what is read anew may have other setups before it.
+        before = chooser.highlighted_option
         width = max(40, self.app.size.width - (5 if self.wide else 3))
         chooser.clear_options()
-        chooser.add_options([Option(self._row(one, width)) for one in self._shown])
+        chooser.add_options([Option(self._row(one, width), id=one["file"]) for one in self._shown])
         if self._shown:
-            chooser.highlighted = min(here, len(self._shown) - 1)
+            files = [one["file"] for one in self._shown]
+            chooser.highlighted = files.index(before.id) if before is not None and before.id in files else 0
         for lines in self.query("#band, #empty, #columns, #one Lines").results(Lines):
             lines.again()
 
@@ -141,8 +146,8 @@ class HomePage(Page):
         self.call_after_refresh(self._show)
 
     def _band(self, width: int) -> list[Content]:
-        mine = sum(one.get("whose") == YOU for one in self._setups)
-        theirs = sum(one.get("whose", "") not in ("", YOU) for one in self._setups)
+        whose = [_whose(one) for one in self._setups]
+        mine, theirs = whose.count(YOU), sum(one not in ("", YOU) for one in whose)
         if not self._read_at:
             right = ink("reading", QUIET)
         elif self._problem is not None:
@@ -206,7 +211,7 @@ class HomePage(Page):
         state = _state(one)
         count = ink(f"  {one['done_steps']} of {one['all_steps']}")
         bar = join(progress(one["done_steps"], one["all_steps"]), count)
-        whose = one.get("whose", "")
+        whose = _whose(one)
         lead = join(ink(f"{whose}  ", "$primary bold" if whose == YOU else "$secondary bold")) if whose else Content("")
         turn = f"read-only: {one['problem']}" if one["problem"] else one.get("turn", "")
         glyph = ink(sign(state), f"{style_of(state)} bold")
@@ -236,7 +241,8 @@ class HomePage(Page):
             for step in (one["steps"][at], one["steps"][at + half] if at + half < len(one["steps"]) else None):
                 text = f"{step['number']} {step['title']}" if step else ""
                 state, said = step["word"] if step else ("", "")
-                cells.append(line(width // 2, state, text, (ink(said, style_of(state)), 0)) if step else Content(""))
+                glyph = ink(sign(state), f"{style_of(state)} bold")
+                cells.append(row(width // 2, ("", 1), (glyph, 2), (text, 30), (ink(said, style_of(state)), 0)))
             lines.append(join(*cells))
         return lines
 
@@ -255,9 +261,12 @@ class HomePage(Page):
         ]
         if one is None:
             return [new, *rest]
-        where = one.get("turn") or "all steps done"
+        does = f"Resume opens {one['name']} where it was left: {one.get('turn') or 'all steps done'}."
+        if one["problem"]:
+            how = "can only be read" if "guide" in one else "can't be read"
+            does = f"{one['name']} {how}, so it can't be resumed. {one['problem']}"
         return [
-            Choice(RESUME, "Resume", f"Resume opens {one['name']} where it was left: {where}."),
+            Choice(RESUME, "Resume", does),
             new,
             Choice(REVIEW, "Review", f"Review opens {one['name']} read-only: timeline and evidence."),
             *rest,
@@ -342,6 +351,11 @@ class HomePage(Page):
     def action_choose(self, choice: str) -> None:
         """A choice by name."""
         self._do(choice)
+
+
+def _whose(one: dict[str, Any]) -> str:
+    """Whose turn it is; nobody's in a setup that can't be changed."""
+    return "" if one["problem"] else one.get("whose") or ""
 
 
 def _state(one: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -19,6 +21,7 @@ from screens.grid import PLAIN, QUIET, Lines, heading, ink, join
 from screens.page import Page
 from screens.times import lasting, when
 from state.clock import now
+from wizard.text import clean
 
 if TYPE_CHECKING:
     from wizard.work import LogLine, Work
@@ -29,7 +32,10 @@ TIME = 10
 
 
 class LogView(ScrollView, can_focus=True):
-    """The lines of a log. Only those in view are drawn, so that a thousand a second cost nothing."""
+    """The lines of a log. Only those in view are drawn, so that a thousand a second cost little.
+
+    It follows the end until one scrolls up; then what one reads stays put, even while old lines fall out.
+    """
 
     def __init__(self, work: Work) -> None:
         super().__init__()
@@ -61,6 +67,8 @@ class LogView(ScrollView, can_focus=True):
         self._lines = tuple(self._work.log)
         self._resize()
         if self._wanted:
+            # The current match stays the current one; when it has fallen out, it is the oldest that is left.
+            self._at = max(0, self._at - bisect_left(self._matches, lost))
             self._find()
         if following:
             self.call_after_refresh(self.scroll_end, animate=False)
@@ -105,10 +113,9 @@ class LogView(ScrollView, can_focus=True):
         one = self._lines[at]
         text = ink(one.text, PLAIN)
         if self._wanted:
-            start = one.text.lower().find(self._wanted)
-            if start >= 0:
-                current = bool(self._matches) and self._matches[self._at] == at
-                text = text.stylize("reverse bold" if current else "underline bold", start, start + len(self._wanted))
+            current = bool(self._matches) and self._matches[self._at] == at
+            for found in re.finditer(re.escape(self._wanted), one.text.lower()):
+                text = text.stylize("reverse bold" if current else "underline bold", *found.span())
         content = join(ink(when(one.ts, now()).ljust(TIME), QUIET), text)
         strip = Strip(content.render_segments(self.visual_style), content.cell_length)
         return strip.crop_extend(across, across + width, self.rich_style)
@@ -121,8 +128,9 @@ class LogPage(Page):
     KEYS = (
         ("esc", "back"),
         ("enter", "next match"),
-        ("up", "match before"),
+        ("up down", "matches"),
         ("tab", "log"),
+        ("pageup pagedown", "scroll"),
         ("^y", "copy"),
         ("^q", "quit"),
     )
@@ -134,6 +142,7 @@ class LogPage(Page):
     def __init__(self, work: Work) -> None:
         super().__init__()
         self._work = work
+        self._told: tuple[bool, int, int] | None = None
 
     def compose(self) -> ComposeResult:
         """Heading, log, search."""
@@ -152,10 +161,11 @@ class LogPage(Page):
         work = self._work
         view = next(iter(self.query(LogView)), None)
         state = "running" if work.running else "ended"
-        about = f"{work.summary}   {state}, {lasting(work.elapsed())}"
+        since = f"since {when(work.since, now())}, " if self.wide else ""
+        about = f"{work.summary}   {since}{state}, {lasting(work.elapsed())}"
         found = f"match {view.match} of {view.matches}   " if view is not None and self._searched else ""
         kept = len(work.log)
-        count = f"{kept} lines" if kept == work.lines else f"last {kept} of {work.lines} lines"
+        count = f"last {kept} of {work.lines} lines" if kept < work.lines else f"{kept} of {kept} lines"
         return [heading(width, "Log", about, found + count)]
 
     @property
@@ -165,7 +175,10 @@ class LogPage(Page):
 
     def _tick(self) -> None:
         self.query_one(LogView).take_in()
-        if self._work.running:
+        work = self._work
+        now_so = (work.running, work.lines, int(work.elapsed()))
+        if now_so != self._told:
+            self._told = now_so
             self.query_one("#band", Lines).again()
 
     def setup_changed(self) -> None:
@@ -200,6 +213,15 @@ class LogPage(Page):
         """A page up or down."""
         view = self.query_one(LogView)
         view.scroll_relative(y=by * max(1, view.size.height - 1), animate=False)
+
+    def action_copy(self) -> None:
+        """Copies the whole log, however long."""
+        text = self.copyable()
+        self.wizard.copy(clean(text, keep_newlines=True, limit=len(text) + 1))
+
+    def commands(self) -> list[tuple[str, str, str]]:
+        """What the palette offers beyond the keys."""
+        return [("Copy the log", "the whole log with its times (^y)", "copy")]
 
     def copyable(self) -> str:
         """The whole log."""

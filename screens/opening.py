@@ -260,11 +260,12 @@ async def close(app: WizardApp, *, leave_running: bool) -> None:
     setup = app.setup
     if setup is None:
         return
+    left = leave_running and bool(setup.running())
     app.hold(None)
     app.offers = None
     head = await setup.close(leave_running=leave_running)
     app.farewell += [f"{setup.name} is saved in {setup.writer.path}", f"head {head}"]
-    if leave_running and any(work.running for work in setup.work.values()):
+    if left:
         app.farewell.append("helm goes on by itself; the next `resume` finds out how it ended.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.events import DescendantFocus, Resize
 from textual.geometry import Offset
@@ -122,11 +123,19 @@ class Sheet(_Common, ModalScreen[object]):
         Binding("pageup", "scroll_sheet(-1)", "up", show=False),
         Binding("pagedown", "scroll_sheet(1)", "down", show=False),
     ]
+    _answered = False
 
     def action_scroll_sheet(self, by: int) -> None:
         """Scrolls a body that does not fit."""
         for scroll in self.query("#sheet > VerticalScroll"):
             scroll.scroll_relative(y=by * max(1, scroll.size.height - 1), animate=False)
+
+    def dismiss(self, result: object = None) -> AwaitComplete:
+        """Closes once, and only itself: a second key may be on its way, or another screen may lie over it."""
+        if self._answered or not self.is_current:
+            return AwaitComplete()
+        self._answered = True
+        return super().dismiss(result)
 
     def action_leave(self) -> None:
         """Closes without an answer."""

@@ -186,7 +186,9 @@ class PreflightPage(Page):
             return
         if setup.running():
             raise Problem("busy", "Something runs there.", todo="Wait for its end or cancel it, then point elsewhere.")
-        given: dict[str, Any] = {"cloud": here.cloud if here else "public"}
+        # The cloud is kept even of an environment that is not confirmed: only paths of a copied file are inert.
+        recorded = setup.session.snapshot.environment
+        given: dict[str, Any] = {"cloud": recorded.data.cloud if recorded else "public"}
         if here is not None:
             given |= {"kubeconfig": here.kubeconfig, "kube_context": here.kube_context, "helm": here.helm}
         if what == CONTEXT:
@@ -199,7 +201,7 @@ class PreflightPage(Page):
                     f"Path of the {label}", "Path", _some_path, value=(given.get(label) or ""), body=["~ is your home."]
                 )
             )
-            given[label] = chosen
+            given[label] = chosen.strip() if isinstance(chosen, str) else None
             if what == KUBECONFIG:
                 given["kube_context"] = None
         if isinstance(chosen, str) and await self._agreed(setup):

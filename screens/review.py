@@ -94,23 +94,27 @@ class ReviewPage(Page):
 
     def _band(self, width: int) -> list[Content]:
         found = self._found
-        head = f"{found.head[:8]}…{found.head[-4:]}"
-        events = f"   events 1 to {found.events}, head {head}" if found.events else f"   no events, head {head}"
-        chain = join(self._chain(), ink(events))
-        done = f"{found.done_steps} of {found.all_steps} done" if found.all_steps else "steps not known"
-        right = ink(f"{found.mode}   {done}" if self.wide else done)
-        counts = [join(word(state, ""), ink(f"{found.counts[state]} {state}")) for state in COUNTED]
-        if found.counts[NEVER_OBSERVED]:
-            counts.append(join(word("unknown", ""), ink(f"{found.counts[NEVER_OBSERVED]} {NEVER_OBSERVED}")))
-        gap = "   " if self.wide else "  "
-        until = ink(f"up to {found.as_of[:10]} {found.as_of[11:16]} UTC", QUIET) if self.wide else None
+        events = f"   events 1 to {found.events}" if found.events else "   no events"
+        head = f", head {found.head[:8]}…{found.head[-4:]}" if self.wide else ""
+        done = ink(f"{found.done_steps} of {found.all_steps} done" if found.all_steps else "steps not known")
+        counts = [self._count(state) for state in COUNTED]
+        unseen = [self._count(NEVER_OBSERVED, "unknown")] if found.counts[NEVER_OBSERVED] else []
+        chain = join(self._chain(), ink(events + head))
+        if not self.wide:
+            # The counts fill a narrow row, so what was never observed stands in the other one.
+            right = Content("  ").join([*unseen, done])
+            return [row(width, (chain, 0), right=right), row(width, (Content("  ").join(counts), 0))]
+        until = ink(f"up to {found.as_of[:10]} {found.as_of[11:16]} UTC", QUIET)
         return [
-            row(width, (chain, 0), right=right),
-            row(width, (Content(gap).join(counts), 0), right=until),
+            row(width, (chain, 0), right=join(ink(f"{found.mode}   "), done)),
+            row(width, (Content("   ").join([*counts, *unseen]), 0), right=until),
         ]
 
+    def _count(self, state: str, glyph: str = "") -> Content:
+        return join(word(glyph or state, ""), ink(f"{self._found.counts[state]} {state}"))
+
     def _chain(self) -> Content:
-        # The whole line of a broken chain stands among the warnings.
+        # What is wrong with it, and what that means, stands among the warnings.
         if self._found.chain_intact:
             return word("good", "chain intact")
         return word("failed", self._found.chain_line.partition(":")[0], bold=True)
@@ -118,8 +122,6 @@ class ReviewPage(Page):
     def _warnings(self) -> Iterator[tuple[str, str]]:
         """What must not be missed: (state, sentence), the worst first."""
         found = self._found
-        if not found.chain_intact:
-            yield "failed", found.chain_line
         for problem in found.problems:
             yield "failed", problem
         if found.torn_bytes:
@@ -131,7 +133,7 @@ class ReviewPage(Page):
         for unproven in found.unproven:
             yield "stale", f"Without observed proof: {unproven}"
         if found.sandbox:
-            yield "stale", "SANDBOX: a rehearsal. Nothing of this was done in Azure or in a real cluster."
+            yield "stale", "SANDBOX: a rehearsal; nothing of this was done in Azure or a real cluster."
 
     def _alarm(self, width: int) -> list[Content]:
         lines = [line for state, text in self._warnings() for line in _marked(state, text, width)]
@@ -182,7 +184,9 @@ class ReviewPage(Page):
         for label, value in details:
             if label == "Grade":
                 name, _, means = value.partition(", ")
-                yield label, join(word(name), ink(f", {means}" if means else "")), PLAIN
+                # What was observed may well be bad: then the grade is no good sign.
+                graded = word(name) if name == grade_word(one) else ink(name)
+                yield label, join(graded, ink(f", {means}" if means else "")), PLAIN
             elif label == "SHA-256":
                 yield label, " ".join(value[at : at + 4] for at in range(0, len(value), 4)), PLAIN
             else:
@@ -235,8 +239,8 @@ class ReviewPage(Page):
         self.app.copy_to_clipboard(commands)
         about = (
             "A review writes nothing. These commands, typed in a shell, write what is shown here as text, write it as "
-            "JSON, and compare the head with the one noted elsewhere. They were sent to the terminal's clipboard; "
-            "not every terminal takes it."
+            "JSON, and compare the head with the one noted elsewhere (HEAD). They were sent to the terminal's "
+            f"clipboard; not every terminal takes it. The head here is {self._found.head}"
         )
         self.wizard.do(self._show(CopySheet(commands, about)))
 

@@ -315,6 +315,14 @@ class StepPage(Page):
                 lines.again()
                 lines.display = bool(lines.built())
 
+    def on_screen_resume(self) -> None:
+        """A sheet was left. What had the focus below it may be gone by then: it is never nowhere."""
+        self.call_after_refresh(self._keep_focus)
+
+    def _keep_focus(self) -> None:
+        if self.is_mounted and (self.focused is None or not self.focused.is_attached):
+            self._focus_first()
+
     def _focus_first(self) -> None:
         """The first field that is not right, else the first choice; never Cancel."""
         wrong = {model.key for model in missing_fields(self.model.fields)}

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from screens import opening
 from screens.chrome import Choice
-from screens.dialogs import Ask, Choose, Confirm
+from screens.dialogs import Ask, Choose, Confirm, Note
 from screens.glyphs import sign
 from screens.grid import PLAIN, QUIET, ink, join, line, word
 from screens.step_model import (
@@ -129,6 +129,8 @@ async def saved(app: WizardApp, work: Callable[[], Awaitable[None]]) -> None:
     except Problem as problem:
         if setup.not_saved is None:
             raise
+        if any(isinstance(screen, Note) for screen in app.screen_stack):
+            return  # it is being said already
         if await app.tell(problem, OPEN_AGAIN) == REOPEN:
             await reopen(app, setup)
 
@@ -353,6 +355,7 @@ def _plan_question(plan: Plan, sandbox: bool) -> Confirm:
         ],
         first="back" if plan.way_out and not plan.ours else "start",
         danger=bool(plan.way_out) and not plan.ours,
+        unhurried=True,
     )
 
 

@@ -48,11 +48,8 @@ def grade(statement: Statement) -> Content:
 
 
 def day_of(ts: str) -> str:
-    """The day of a journal's time (RFC 3339 UTC): `Fri 20 Nov 2026`; what is no time stays as it is."""
-    try:
-        found = date.fromisoformat(ts[:10])
-    except ValueError:  # a journal may have been edited by hand
-        return ts[:10]
+    """The day of a journal's time (RFC 3339 UTC): `Fri 20 Nov 2026`."""
+    found = date.fromisoformat(ts[:10])
     return f"{found:%a} {found.day} {found:%b %Y}"
 
 

@@ -42,7 +42,9 @@ def resolve_environment(given: Mapping[str, Any]) -> EnvironmentSet:
             todo="Use the answers file that `privatelink-wizard sandbox --serve` writes.",
             exit_code=EXIT_BAD,
         )
-    kubeconfig = environment.kubeconfig or default_kubeconfig()
+    # What was typed may begin with ~, and a relative path means another file in the next working directory.
+    named = environment.kubeconfig
+    kubeconfig = str(expanded(named).absolute()) if named else default_kubeconfig()
     context = environment.kube_context or (current_context(kubeconfig) if kubeconfig else None)
     helm = environment.helm or shutil.which("helm")
     resolved = EnvironmentSet(
@@ -53,7 +55,7 @@ def resolve_environment(given: Mapping[str, Any]) -> EnvironmentSet:
         dns_server=environment.dns_server,
         kubeconfig=kubeconfig,
         kube_context=context,
-        helm=str(Path(helm).absolute()) if helm else None,
+        helm=str(expanded(helm).absolute()) if helm else None,
         ca_file=environment.ca_file,
     )
     _require_text(resolved)

@@ -92,6 +92,15 @@ def has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def terminal_gone() -> bool:
+    """Whether the terminal was closed: nobody can press a key any more, and nothing that is drawn is seen."""
+    import select
+
+    watched = select.poll()
+    watched.register(0, select.POLLIN)
+    return any(what & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, what in watched.poll(0))
+
+
 def require_terminal() -> None:
     """Raises Problem `no-terminal` or `dumb-terminal` where the screens can't be drawn."""
     if not has_terminal():

@@ -21,7 +21,18 @@ class Terminal:
         self, command: Sequence[str], *, size: tuple[int, int], env: Mapping[str, str], cwd: Path | None = None
     ) -> None:
         self._socket = f"plw-{uuid.uuid4().hex[:12]}"
-        words = ["env", "-u", "TMUX", *(f"{key}={value}" for key, value in env.items()), *command]
+        # Some test runners say how wide a terminal is; this one knows by itself.
+        words = [
+            "env",
+            "-u",
+            "TMUX",
+            "-u",
+            "COLUMNS",
+            "-u",
+            "LINES",
+            *(f"{key}={value}" for key, value in env.items()),
+            *command,
+        ]
         self._tmux(
             "-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), *_in(cwd), *words,
             ";", "set-option", "-g", "remain-on-exit", "on", ";", "set-option", "-g", "status", "off",
@@ -84,9 +95,10 @@ class Terminal:
         """Waits for the program's end."""
         end = time.monotonic() + patience
         while time.monotonic() < end:
-            dead, status = self._tmux("display-message", "-p", "#{pane_dead} #{pane_dead_status}").split(" ")
-            if dead == "1":
-                return int(status.strip() or "-1")
+            told = self._tmux("display-message", "-p", "#{pane_dead} #{pane_dead_status} #{pane_dead_signal}").split()
+            # A moment after its end, how it ended is not known yet.
+            if len(told) > 1:
+                return int(told[1])
             time.sleep(0.05)
         raise AssertionError(f"still runs\n{self.screen()}")
 

@@ -19,6 +19,7 @@ from state.problem import Problem
 from tests.end_to_end.harness import Machine, changed
 from tests.end_to_end.piloted import Piloted
 from tests.end_to_end.test_failures import FAILURES, Failure
+from tests.end_to_end.walking import start
 from tests.screens.harness import LARGE, shown, text_of
 from wizard import opening
 from wizard.answers import environment_of, read_answers
@@ -105,7 +106,7 @@ async def test_a_failure_is_explained_on_the_screen(
             await give_token(app, piloted, token)
             await start_step_7(app, piloted)
             if "[ Start ]" in text_of(app):
-                await asyncio.to_thread(piloted.send, "Enter")
+                await asyncio.to_thread(start, piloted)
             what = failure.what.format(**info)
             await asyncio.to_thread(piloted.wait, lambda _: " ".join(what.split()[:6]) in said(app))
             told = problem_of(app)
@@ -141,8 +142,7 @@ async def finished_later(machine: Machine, here: Places) -> None:
             await asyncio.to_thread(piloted.wait, "Registry token")
             await give_token(app, piloted, token)
             await start_step_7(app, piloted)
-            await asyncio.to_thread(piloted.wait, "[ Start ]")
-            await asyncio.to_thread(piloted.send, "Enter")
+            await asyncio.to_thread(start, piloted)
             await asyncio.to_thread(piloted.wait, "This step is observed")
         assert machine.history(info)[-1]["status"] == "deployed"
 

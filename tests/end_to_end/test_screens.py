@@ -47,6 +47,8 @@ def kubeconfig_of(machine: Machine) -> dict[str, Any]:
 def test_a_rehearsal_to_a_deployed_release(machine4: Machine, size: tuple[int, int]):
     with opened(machine4, "sandbox", "--reset", size=size) as terminal:
         whole_job(terminal)
+        # The step list stands beside the body where there is room for it.
+        assert ("1 Connectivity " in terminal.screen()) == (size == LARGE)
         assert [row["status"] for row in machine4.history(kubeconfig_of(machine4))] == ["deployed"]
         terminal.send("C-q")
         assert terminal.exit_code() == 0

@@ -12,7 +12,7 @@ class Terminal(Protocol):
 
     def send(self, *keys: str) -> None: ...
 
-    def wait(self, condition: str | Callable[[str], object]) -> str: ...
+    def wait(self, condition: str | Callable[[str], object], *, patience: float = 60.0) -> str: ...
 
 
 PLACES = {
@@ -81,9 +81,20 @@ def deploy(terminal: Terminal) -> None:
     terminal.send("Enter")
     terminal.wait(lambda shown: not _focused(shown, "Timeout"))
     terminal.send("Enter")
-    terminal.wait("[ Start ]")
-    terminal.send("Enter")
+    start(terminal)
     terminal.wait("This step is observed. Next step: goes on.")
+
+
+def start(terminal: Terminal) -> None:
+    """Says yes to the plan. A key that comes before it can have been read is no answer, so it may take a second one."""
+    terminal.wait("[ Start ]")
+    while True:
+        terminal.send("Enter")
+        try:
+            terminal.wait(lambda shown: "[ Start ]" not in shown, patience=1.0)
+        except AssertionError:
+            continue
+        return
 
 
 def whole_job(terminal: Terminal) -> None:

@@ -67,7 +67,11 @@ async def out_of_view(app: WizardApp, pilot: Pilot[Any]) -> list[str]:
     before = app.focused
     for widget in app.screen.focus_chain:
         widget.focus()
+        await pilot.pause(0)
+        await pilot.pause(0)
         try:
+            if _in_view(app, widget):
+                continue
             await until(pilot, lambda one=widget: _in_view(app, one), patience=SCROLLING)  # type: ignore[misc]
         except TimeoutError:
             hidden.append(f"{type(widget).__name__} {widget.name or widget.id or ''} {widget.region}")
@@ -80,4 +84,8 @@ async def out_of_view(app: WizardApp, pilot: Pilot[Any]) -> list[str]:
 def _in_view(app: WizardApp, widget: Widget) -> bool:
     """Whether all of a widget lies within the screen and what it scrolls in."""
     found = app.screen.find_widget(widget)
-    return found.region.area > 0 and found.visible_region == found.region and found.region in app.screen.region
+    return (
+        found.region.area > 0
+        and found.visible_region == found.region
+        and app.screen.region.contains_region(found.region)
+    )

@@ -192,3 +192,31 @@ async def test_without_colours_the_words_are_the_same(tmp_path: Path, monkeypatc
         assert app.theme == "sixteen"
         for said in ("prod-weu", "SANDBOX", "read-only"):
             assert said in text_of(app), said
+
+
+async def test_reading_again_stays_at_the_same_setup(tmp_path: Path):
+    for name in ("mmm", "nnn"):
+        make_setup(tmp_path / "real", name)
+    async with shown(places_in(tmp_path)) as (app, pilot):
+        await until(pilot, lambda: "Resume opens mmm" in text_of(app))
+        await pilot.press("down")
+        await until(pilot, lambda: "Resume opens nnn" in text_of(app))
+        make_setup(tmp_path / "real", "aaa")
+
+        await pilot.press("ctrl+r")
+
+        await until(pilot, lambda: "aaa" in text_of(app))
+        assert "Resume opens nnn" in text_of(app), "Enter would open another one"
+
+
+async def test_what_can_not_be_changed_is_nobodys_turn(tmp_path: Path):
+    _break(make_setup(tmp_path / "real", "torn-weu", 30))
+    make_setup(tmp_path / "real", "zzz").write_bytes(b"hello\n")
+    async with shown(places_in(tmp_path)) as (app, pilot):
+        await until(pilot, lambda: "torn-weu can only be read" in text_of(app))
+        assert "0 wait for you" in text_of(app)
+
+        await pilot.press("end")
+
+        await until(pilot, lambda: "zzz can't be read" in text_of(app).partition("[ Resume ]")[2])
+        assert "all steps done" not in text_of(app)

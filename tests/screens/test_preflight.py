@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec.structs
 import pytest
-from textual.widgets import Button
+from textual.widgets import Button, Input
 
 from screens.preflight import PreflightPage
 from state.problem import Problem
@@ -272,3 +273,33 @@ async def test_without_colours_every_state_is_a_word(places: Places, monkeypatch
         await pilot.press("f5")
         await until(pilot, lambda: isinstance(app.screen, PreflightPage) and "looked" in text_of(app))
         assert "failed" in _row(text_of(app), "helm")
+
+
+def test_a_path_below_ones_home_is_made_whole(tmp_path: Path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config").write_text("current-context: aks-prod\n")
+    found = resolve_environment({"kubeconfig": "~/config", "helm": "~/bin/helm"})
+    assert found.kubeconfig == str(tmp_path / "home" / "config")
+    assert found.helm == str(tmp_path / "home" / "bin" / "helm")
+    assert found.kube_context == "aks-prod"
+
+
+async def test_another_kubeconfig_keeps_the_cloud_of_a_setup_that_is_not_confirmed(places: Places, tmp_path: Path):
+    other = tmp_path / "other"
+    other.write_text("current-context: aks-gov\n")
+    setup = await new_setup(places, "gov", DEFAULT, "self-service", {"cloud": "us-government"})
+    setup.session._actor = msgspec.structs.replace(setup.session._actor, host="somewhere-else")
+    async with shown(places) as (app, pilot):
+        app.hold(setup)
+        app.push_screen(PreflightPage())
+        await until(pilot, lambda: isinstance(app.screen, PreflightPage) and "not used here" in text_of(app))
+        next(one for one in app.screen.query(Button) if one.name == "kubeconfig").press()
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        app.screen.query_one(Input).value = f" {other} "
+        await pilot.press("enter")
+
+        def pointed() -> tuple[str, str | None]:
+            recorded = setup.session.snapshot.environment
+            return (recorded.data.cloud, recorded.data.kubeconfig) if recorded else ("", None)
+
+        await until(pilot, lambda: pointed() == ("us-government", str(other)))
