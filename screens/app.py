@@ -109,8 +109,12 @@ class WizardApp(App[int]):
 
     async def _end(self) -> None:
         from screens.opening import close
+        from wizard.opening import terminal_gone
 
         await close(self, leave_running=True)
+        if terminal_gone():
+            # Textual would wait for ever to draw the end on a terminal that nobody has. All that is saved is saved.
+            os._exit(EXIT_INTERRUPTED)
         self.exit(EXIT_INTERRUPTED)
 
     async def _begin(self) -> None:

@@ -378,7 +378,7 @@ class FieldRow(Vertical):
     def on_input_blurred(self, event: Input.Blurred) -> None:
         """Leaving the field commits it, unless Enter did just now."""
         event.stop()
-        if self._handed != self.input.value:
+        if self._handed is None or (self._handed != self.input.value and not self.model.field.secret):
             self.commit()
         self._show_state()
 
@@ -399,7 +399,8 @@ class FieldRow(Vertical):
         """Hands the draft to the page, when there is one."""
         self._stop_timers()
         if self.dirty:
-            self._handed = self.input.value
+            # Only to tell that it was handed over; a secret is not kept for that.
+            self._handed = "" if self.model.field.secret else self.input.value
             self.post_message(self.Committed(self, self.model, self.input.value))
 
     def settled(self, value: str) -> None:

@@ -107,7 +107,7 @@ def under_value(text: str, width: int, style: str = QUIET) -> list[Content]:
 def folded(text: str, width: int) -> list[str]:
     """A long value over several lines, broken behind `.` or `/` so that its parts stay whole."""
     lines = [""]
-    for part in re.findall(r"[^./]*[./]?", clean(text)):
+    for part in re.findall(r"[^./]*[./]|[^./]+", clean(text)):
         if lines[-1] and len(lines[-1]) + len(part) > width:
             lines.append("")
         lines[-1] += part

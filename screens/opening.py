@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wizard.opening import Start
 
 REHEARSAL = "rehearsal"
+LEAVING = "-leaving"
 
 
 async def begin(app: WizardApp, start: Start) -> None:
@@ -246,7 +247,11 @@ async def leave(app: WizardApp, verb: str) -> bool:
         return True
     leaving = False
     if running := setup.running():
-        answer = await app.ask(_running_question(setup, running, verb))
+        if any(screen.has_class(LEAVING) for screen in app.screen_stack):
+            return False  # it is being asked already
+        question = _running_question(setup, running, verb)
+        question.add_class(LEAVING)
+        answer = await app.ask(question)
         if answer not in ("stop", "leave"):
             return False
         leaving = answer == "leave"

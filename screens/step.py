@@ -293,6 +293,8 @@ class StepPage(Page):
             (self._ticking.resume if self.open.running() or _looking(model) else self._ticking.pause)()
 
     async def _offer(self) -> None:
+        if not self.query(Choices):
+            return  # this page was left while this was on its way
         choices = self.query_one(Choices)
         had = self.focused is not None and choices in self.focused.ancestors
         await choices.offer(self.model.choices)
@@ -330,7 +332,8 @@ class StepPage(Page):
         if row is not None and not self._busy:
             row.input.focus()
         else:
-            self.query_one(Choices).focus_first()
+            for choices in self.query(Choices):  # none while this page is being left
+                choices.focus_first()
 
     def focus_field(self, field: FieldModel) -> None:
         """Moves to a field: where a choice needs something first."""
@@ -374,6 +377,8 @@ class StepPage(Page):
         self.call_later(self._rebuild)
 
     async def _rebuild(self) -> None:
+        if not self.query("#fields"):
+            return  # this page was left while this was on its way
         fields = self.query_one("#fields", Vertical)
         with self.app.batch_update():
             await fields.remove_children()
@@ -464,7 +469,8 @@ class StepPage(Page):
 
     async def _rebuild_keeping_tabs(self) -> None:
         await self._rebuild()
-        self.query_one(ItemTabs).focus()
+        for tabs in self.query(ItemTabs):
+            tabs.focus()
 
     def on_item_tabs_listed(self, event: ItemTabs.Listed) -> None:
         """All items, to pick one."""

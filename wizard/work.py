@@ -91,7 +91,7 @@ class Work:
             self.timeout = moment.timeout
         if moment.kind == "phase":
             self._end_phase(at, "done")
-            self.phases.append(Phase(clean(moment.text), at))
+            self.phases.append(Phase(self._shown(moment.text), at))
             self._write(moment.text)
         elif moment.kind == "line":
             self._write(moment.text)
@@ -108,7 +108,7 @@ class Work:
         self.ended = at
 
     def _part(self, moment: Moment, ready: int, wanted: int, at: float) -> None:
-        name, _, reason = clean(moment.text).partition(": ")
+        name, _, reason = self._shown(moment.text).partition(": ")
         part = self.parts.get(name)
         if part is None:
             part = self.parts[name] = Part(name, ready, wanted, reason, at)
@@ -122,4 +122,7 @@ class Work:
 
     def _write(self, text: str) -> None:
         self.lines += 1
-        self.log.append(LogLine(now(), clean(self.redact(text))))
+        self.log.append(LogLine(now(), self._shown(text)))
+
+    def _shown(self, text: str) -> str:
+        return clean(self.redact(text))

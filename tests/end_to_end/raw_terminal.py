@@ -80,8 +80,12 @@ class RawTerminal:
     def over(self, key: str, sign: str, *keys: str) -> bool:
         """Presses a key that lays something over the screen; where it did, presses `keys` there and leaves it."""
         self.send(key)
-        if sign not in self.said(self.mark):
-            return False
+        end = time.monotonic() + BUSY
+        while sign not in self.said(self.mark):
+            self._read(SILENCE)
+            if time.monotonic() > end:
+                return False
+        self.rest()
         self.send(*keys, "escape")
         return True
 

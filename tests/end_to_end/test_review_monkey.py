@@ -21,6 +21,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Iterator
@@ -50,9 +51,15 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Path]:
-    """A read-only copy of a journal with a torn tail, and homes that nobody may write to."""
-    ground = tmp_path / "ground"
+def ground() -> Iterator[Path]:
+    """A read-only copy of a journal with a torn tail, and homes that nobody may write to.
+
+    Not below pytest's directory, which is closed to others: `access` knows no capabilities, so a program there would
+    not be found by whoever looks for it, and would tempt nobody.
+    """
+    base = Path(tempfile.mkdtemp())
+    base.chmod(0o755)
+    ground = base / "ground"
     for name in ("evidence", "home", "state", "data", "cache", "config", "tmp", "bin", "home/.kube"):
         (ground / name).mkdir(parents=True)
     lines = b"\n".join(lines_of(data_of(160), "prod", GUIDE)) + b"\n"
@@ -67,6 +74,7 @@ def ground(tmp_path: Path) -> Iterator[Path]:
     for path in (ground, *ground.rglob("*")):
         if path.is_dir():
             path.chmod(0o755)
+    shutil.rmtree(base)
 
 
 KUBECONFIG = """apiVersion: v1
@@ -81,6 +89,7 @@ users: [{name: me, user: {}}]
 def environment(ground: Path) -> dict[str, str]:
     homes = {"STATE": "state", "DATA": "data", "CACHE": "cache", "CONFIG": "config"}
     return {
+        **{key: os.environ[key] for key in ("PYTHONPATH",) if key in os.environ},
         "PATH": f"{ground / 'bin'}:{os.defpath}",
         "HOME": str(ground / "home"),
         **{f"XDG_{name}_HOME": str(ground / directory) for name, directory in homes.items()},
@@ -352,16 +361,21 @@ def test_a_monkey_changes_nothing(strace: str, ground: Path, traces: Path):
 
 
 def test_the_net_catches_what_a_preflight_starts(strace: str, ground: Path, traces: Path):
-    """The same keys on the home screen start helm: so the test above could fail."""
+    """The same keys on other screens start helm, and a clipboard program: so the test above could fail."""
     program = Traced(strace, ground, traces / "home", [], SIZES[0])
+
+    def starts(name: str, key: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while not any("execve(" in line and f"/bin/{name}" in line for line in caught(program.trace)):
+            program.type(key)
+            assert program.settle(ESCAPE_QUIET) and time.monotonic() < end, plain(program.drawn)
+
     try:
         program.until("PrivateLink Wizard")
         program.settle()
-        program.type("\x1b[15~")
-        end = time.monotonic() + PATIENCE
-        while not any("execve(" in line for line in caught(program.trace)):
-            assert program.settle() and time.monotonic() < end, plain(program.drawn)
+        starts("helm", "\x1b[15~")
+        starts("wl-copy", "\x19")
         program.type(QUIT)
-        program.settle()
+        assert program.ended() == 0
     finally:
         program.kill()

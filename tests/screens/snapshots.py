@@ -140,7 +140,8 @@ def difference(name: str, found: str) -> str:
 
 WORDS = (
     "observed", "attested", "reported", "failed", "cancelled", "not yet", "not complete", "could not look", "to do",
-    "needs input", "waiting for others", "running", "stale", "waits for", "from Azure", "suggested", "optional",
+    "needs input", "never observed", "waiting for others", "running", "stale", "waits for", "from Azure", "suggested",
+    "optional",
 )  # fmt: skip
 # A state word that ends in an ellipsis was cut.
 _CUT = re.compile("|".join(rf"\b{word[:end]}…" for word in WORDS for end in range(4, len(word) + 1)))

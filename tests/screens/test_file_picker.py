@@ -20,6 +20,9 @@ from screens.path_input import PathInput, pasted_path
 from tests.screens.harness import LARGE, SIZES, SMALL, out_of_view, places_in, shown, text_of, until
 from wizard import browsing
 
+# The whole app for every test: these run in `make test-slow` and CI.
+pytestmark = pytest.mark.slow
+
 NOTHING = "nothing yet"
 
 

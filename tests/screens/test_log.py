@@ -20,6 +20,9 @@ from tests.screens.harness import LARGE, SIZES, SMALL, out_of_view, places_in, s
 from wizard.guide import ItemStep, Moment
 from wizard.work import ACTING, LOG_LINES, Work
 
+# The whole app for every test: these run in `make test-slow` and CI.
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Reading:

@@ -29,6 +29,9 @@ from tests.setups import GUIDE, data_of, make_setup
 from tests.state.make_journal import lines_of, ts_of
 from wizard import opening
 
+# The whole app for every test: these run in `make test-slow` and CI.
+pytestmark = pytest.mark.slow
+
 Size = tuple[int, int]
 
 

@@ -42,6 +42,9 @@ from wizard.ports import Readers, Writers
 from wizard.safe_yaml import load_typed
 from wizard.work import ACTING, Work
 
+# The whole app for every test: these run in `make test-slow` and CI.
+pytestmark = pytest.mark.slow
+
 SIZES = (LARGE, SMALL)
 STATES = (
     "home-empty", "home", "new", "preflight", "step-1-empty", "step-3-typed", "step-5-bad", "step-7-ready",

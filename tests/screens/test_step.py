@@ -33,6 +33,9 @@ from wizard.guide import ItemStep
 from wizard.open_setup import OpenSetup
 from wizard.ports import Readers, Writers
 
+# The whole app for every test: these run in `make test-slow` and CI.
+pytestmark = pytest.mark.slow
+
 SIZES = ((80, 24), (120, 24), (100, 40), (120, 40))
 PLACES = (CONNECTIVITY, REGISTER, ENDPOINT, RESOURCE_ID, DNS, REDEPLOY, UPDATE, MARK)
 SECOND = "11111111-2222-4333-8444-555555555555"

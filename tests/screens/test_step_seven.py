@@ -21,6 +21,9 @@ from wizard.actions import helm_release
 from wizard.open_setup import OpenSetup
 from wizard.ports import ProcessIdentity, Progress, Readers, Release, Upgrade, Workload, Writers
 
+# The whole app for every test: these run in `make test-slow` and CI.
+pytestmark = pytest.mark.slow
+
 LIVE = {"hosts": {"dpm": DPM, "minio": MINIO}}
 
 
@@ -230,8 +233,8 @@ async def test_a_failure_shows_the_problem_with_its_way_on_and_f4_has_the_whole(
     async with at_seven(tmp_path, helm) as at:
         await start(at)
         await at.until(lambda: "helm ended with 1." in at.flat)
-        assert "Read it, then retry." in at.flat
-        assert "line 39" in at.flat
+        await at.until(lambda: "Read it, then try again." in at.flat)
+        await at.until(lambda: "line 39" in at.flat)
         assert outcomes(at) == ["failed"]
         await at.press("f4")
         await at.until(lambda: isinstance(at.app.screen, EvidencePage))
@@ -354,3 +357,18 @@ async def test_the_last_step_asks_for_proof_and_a_reason(tmp_path: Path):
         await at.until(lambda: at.journalled("attested")[-1].data.step == "mark-updated")  # type: ignore[attr-defined]
         assert at.journalled("proof_waived")[-1].data.reason == "told by phone"  # type: ignore[attr-defined]
         await at.until(lambda: "told by phone" in at.flat)
+
+
+async def test_quitting_twice_asks_once(tmp_path: Path):
+    helm = SlowHelm(release(3, version="16.1.0"), values=LIVE)
+    async with at_seven(tmp_path, helm) as at:
+        await start(at)
+        await asyncio.wait_for(helm.begun.wait(), 20)
+        await at.press("ctrl+q", "ctrl+q")
+        await at.sheet()
+        assert len([one for one in at.app.screen_stack if isinstance(one, dialogs.Confirm)]) == 1
+        await at.press("escape")
+        await at.alone()
+        assert at.setup.running()
+        helm.ready.set()
+        await at.until(lambda: not at.setup.running())

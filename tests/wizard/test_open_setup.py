@@ -98,7 +98,7 @@ async def test_a_new_setup_points_somewhere_and_can_be_opened_again(places: Plac
 async def test_what_can_not_be_used_makes_no_setup(places: Places):
     for arguments in (("demo", DEFAULT, "no-such-mode", {}), ("demo", DEFAULT, "self-service", {"cloud": "moon"})):
         with pytest.raises(Problem):
-            await new_setup(places, *arguments)  # type: ignore[arg-type]
+            await new_setup(places, *arguments)
     assert places.real.names() == ()
 
 
