@@ -45,6 +45,10 @@ class _Common:
         assert isinstance(found, WizardApp)  # noqa: S101 - these screens are never shown by another
         return found
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No key acts on a screen that is not drawn yet: what leaves before it has come ends the app."""
+        return cast("Widget", self).is_mounted
+
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """The hardware cursor follows the focus."""
         screen = cast("Screen[object]", self)
@@ -132,7 +136,7 @@ class Sheet(_Common, ModalScreen[object]):
 
     def dismiss(self, result: object = None) -> AwaitComplete:
         """Closes once, and only itself: a second key may be on its way, or another screen may lie over it."""
-        if self._answered or not self.is_current:
+        if self._answered or not self.is_active:
             return AwaitComplete()
         self._answered = True
         return super().dismiss(result)

@@ -17,7 +17,7 @@ class Palette(CommandPalette):
 
     def dismiss(self, result: object = None) -> AwaitComplete:
         """Closes once, and only itself: a second key may be on its way, or another screen may lie over it."""
-        if self._answered or not self.is_current:
+        if self._answered or not self.is_active:
             return AwaitComplete()
         self._answered = True
         return super().dismiss(None)
@@ -25,6 +25,10 @@ class Palette(CommandPalette):
     def run_worker(self, *work: Any, **how: Any) -> Worker[Any]:
         """Looks for commands; one that still looks when the palette is gone ends, and not the program."""
         return super().run_worker(*work, **{**how, "exit_on_error": False})
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No key acts on a palette that is not drawn yet."""
+        return self.is_mounted
 
     def _action_command_list(self, action: str) -> None:
         """Passes a key on to the list, unless it is not laid out yet: there it could not move by a page."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +24,14 @@ class Terminal:
         self, command: Sequence[str], *, size: tuple[int, int], env: Mapping[str, str], cwd: Path | None = None
     ) -> None:
         self._socket = f"plw-{uuid.uuid4().hex[:12]}"
-        # Some test runners say how wide a terminal is; this one knows by itself.
+        self._ended = Path(tempfile.mkdtemp(prefix="plw-terminal-")) / "code"
+        # Some test runners say how wide a terminal is; this one knows by itself. tmux does not always know how a
+        # program ended, so a shell notes it.
         words = [
+            "sh",
+            "-c",
+            '"$@"; echo $? >"$0"',
+            str(self._ended),
             "env",
             "-u",
             "TMUX",
@@ -30,9 +39,8 @@ class Terminal:
             "COLUMNS",
             "-u",
             "LINES",
-            *(f"{key}={value}" for key, value in env.items()),
-            *command,
         ]
+        words += [*(f"{key}={value}" for key, value in env.items()), *command]
         self._tmux(
             "-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), *_in(cwd), *words,
             ";", "set-option", "-g", "remain-on-exit", "on", ";", "set-option", "-g", "status", "off",
@@ -88,23 +96,23 @@ class Terminal:
             time.sleep(0.05)  # how often the screen is read, not how long anything takes
 
     def pid(self) -> int:
-        """The program's process id."""
-        return int(self._tmux("display-message", "-p", "#{pane_pid}"))
+        """The program's process id: the shell's only child."""
+        shell = int(self._tmux("display-message", "-p", "#{pane_pid}"))
+        return int(Path(f"/proc/{shell}/task/{shell}/children").read_text().split()[0])
 
     def exit_code(self, *, patience: float = PATIENCE) -> int:
-        """Waits for the program's end."""
+        """Waits for the program's end; 128 and the signal for one that was killed."""
         end = time.monotonic() + patience
         while time.monotonic() < end:
-            told = self._tmux("display-message", "-p", "#{pane_dead} #{pane_dead_status} #{pane_dead_signal}").split()
-            # A moment after its end, how it ended is not known yet.
-            if len(told) > 1:
-                return int(told[1])
+            with contextlib.suppress(OSError, ValueError):
+                return int(self._ended.read_text())
             time.sleep(0.05)
         raise AssertionError(f"still runs\n{self.screen()}")
 
     def close(self) -> None:
         """Ends the server and what runs in it."""
         subprocess.run(["tmux", "-L", self._socket, "kill-server"], capture_output=True, check=False)
+        shutil.rmtree(self._ended.parent, ignore_errors=True)
 
     def __enter__(self) -> Terminal:
         return self
