@@ -18,6 +18,9 @@ from tests.end_to_end.raw_terminal import RawTerminal, drawn_only
 from tests.end_to_end.test_hostile import HELMS, answers_with, install, kubeconfig, spoiled
 from tests.end_to_end.test_screen_failures import prepared
 
+# Half a minute each: these run in `make test-slow` and CI.
+pytestmark = pytest.mark.slow
+
 SHOWN = "[/x]"
 """What of ALL must have been drawn, so that a screen that shows nothing proves nothing."""
 
@@ -81,8 +84,8 @@ def shown(
 # ---------------------------------------------------------------- journals of somebody else
 
 
-@pytest.mark.parametrize("size", [(120, 40), pytest.param((80, 24), marks=pytest.mark.slow)], ids=str)
-@pytest.mark.parametrize("beside", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=str)
+@pytest.mark.parametrize("beside", [True, False])
 def test_review(machine: Machine, finished: Path, tmp_path: Path, size: tuple[int, int], beside: bool):
     header, events = read_journal(finished)
     path = tmp_path / "theirs.jsonl"
@@ -106,7 +109,6 @@ def test_nothing_is_copied_unasked(machine: Machine, finished: Path, tmp_path: P
         assert drawn_only(bytes(terminal.written))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("beside", [True, False])
 def test_home_and_resume(machine: Machine, finished: Path, beside: bool):
     header, events = read_journal(finished)
@@ -117,7 +119,6 @@ def test_home_and_resume(machine: Machine, finished: Path, beside: bool):
         walk(terminal)
 
 
-@pytest.mark.slow
 def test_resume_of_what_is_believed(machine: Machine, finished: Path):
     """Names of people, answers and evidence: what the journal takes as free text. The rest is as it was."""
     header, events = read_journal(finished)
@@ -141,7 +142,6 @@ def test_resume_of_what_is_believed(machine: Machine, finished: Path):
 # ---------------------------------------------------------------- what this machine holds
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("current", [True, False])
 def test_preflight(machine: Machine, served: dict[str, Any], tmp_path: Path, current: bool):
     """A hostile context is shown with its name, and offered with it."""
@@ -157,7 +157,6 @@ def test_preflight(machine: Machine, served: dict[str, Any], tmp_path: Path, cur
         walk(terminal)
 
 
-@pytest.mark.slow
 def test_files(machine: Machine, served: dict[str, Any], tmp_path: Path):
     """Names of files in the picker, and a values file of hostile names and text."""
     downloads = tmp_path / "Downloads"
@@ -178,7 +177,6 @@ def test_files(machine: Machine, served: dict[str, Any], tmp_path: Path):
         walk(terminal)
 
 
-@pytest.mark.slow
 def test_paste(machine: Machine, served: dict[str, Any]):
     prepared(machine, Path(served["answers_file"]))
     with at_step_7(machine, typed=True) as terminal:
@@ -204,14 +202,13 @@ def at_step_7(machine: Machine, *, typed: bool = False, proof: str = SHOWN) -> I
 
 # ---------------------------------------------------------------- a helm that is not what it seems
 
-QUICK = "upgrade"
 ENDS = ("✗ failed", "could not look", "… not yet", "Already so", "This step is observed")
 
 
 @pytest.mark.parametrize(
-    "kind", [one if one == QUICK else pytest.param(one, marks=pytest.mark.slow) for one in ("version", "history error",
-     "history of hostile rows", "login", QUICK, "upgrade done", "upgrade many lines")]
-)  # fmt: skip
+    "kind",
+    ["version", "history error", "history of hostile rows", "login", "upgrade", "upgrade done", "upgrade many lines"],
+)
 def test_helm(machine: Machine, served: dict[str, Any], tmp_path: Path, kind: str):
     (tmp_path / "payload").write_text("\n".join((ALL, PAYLOADS["long"], ALL)), encoding="utf-8")
     (tmp_path / "rows").write_text(json.dumps([{
@@ -241,6 +238,9 @@ def test_helm(machine: Machine, served: dict[str, Any], tmp_path: Path, kind: st
         terminal.wait(lambda drawn: "[ Start ]" in drawn or any(one in drawn for one in ENDS))
         # The plan, where there is one, is agreed to; a problem is only looked at.
         if "[ Start ]" in terminal.said(terminal.mark):
+            # The question takes no key before it can have been read.
+            for _ in range(3):
+                terminal.rest()
             terminal.send("enter")
             terminal.wait(lambda drawn: any(one in drawn for one in ENDS))
         walk(terminal)

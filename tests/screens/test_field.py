@@ -15,6 +15,9 @@ from tests.wizard.engine import DNS, ENDPOINT, RESOURCE_ID, UPDATE
 from tests.wizard.engine import SUBSCRIPTION as REGISTER
 from wizard.open_setup import OpenSetup
 
+# The whole app for every test: these run in `make test-slow` and CI.
+pytestmark = pytest.mark.slow
+
 OTHER = "11111111-2222-4333-8444-555555555555"
 TOKEN = "q8Zk3Vt0Xw1Lr9Bn4Ms7Ty2Pd6Hf5Jc0Gv8Ka+ACRDtQx3"
 COMMANDS = f"""helm registry login registry.new.example -u new-user -p {TOKEN}

@@ -155,6 +155,10 @@ async def test_one_that_stays_is_not_waited_for_and_not_ended(desktop: Desktop, 
     staying = int(left.read_text())
     try:
         assert identity_of(staying) is not None
+        # Until it is what it was started for, it still is a copy of the shell.
+        async with asyncio.timeout(20):
+            while Path(f"/proc/{staying}/comm").read_text().strip() != "sleep":
+                await asyncio.sleep(0.01)
         assert pipes_of(staying) == [], "nothing of ours"
         assert b"s3cr3t" not in Path(f"/proc/{staying}/environ").read_bytes()
         assert os.getsid(staying) != os.getsid(0), "Ctrl-C here does not reach it"
