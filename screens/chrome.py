@@ -12,6 +12,7 @@ from textual.events import Click, DescendantBlur, DescendantFocus, Key
 from textual.message import Message
 from textual.widgets import Button
 
+from screens.attached import Attached
 from screens.glyphs import HEAVY, LIGHT, drawable, sign, style_of
 from screens.grid import PLAIN, QUIET, STRONG, Lines, ink, join, row, word, wrapped
 
@@ -141,7 +142,7 @@ class Choice:
     line: str
 
 
-class Choices(Vertical):
+class Choices(Attached, Vertical):
     """What can be done here. Always above the key line; the line below says what the focused one does.
 
     No choice is ever greyed out: its line says what it needs, and choosing it leads there (UI.md section 5).

@@ -22,6 +22,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import Input
 
+from screens.attached import Attached
 from screens.glyphs import sign, style_of
 from screens.grid import QUIET, Lines, cell, folded, ink, join, remarks, row, shortened, wrapped
 from wizard.drafting import Drafted
@@ -67,7 +68,7 @@ Draft = Callable[[FieldModel, str], Drafted]
 """Says what a typed text is, as a value of that field."""
 
 
-class FieldInput(Input):
+class FieldInput(Attached, Input):
     """The line one types into. Everything that gets into it is cleaned first, however it comes."""
 
     # A longer value only scrolls further within the same box: a layout of the whole screen at every key is not needed.

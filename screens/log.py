@@ -15,6 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Input
 
+from screens.attached import Attached
 from screens.chrome import KeyLine
 from screens.field import FieldInput
 from screens.grid import PLAIN, QUIET, Lines, heading, ink, join
@@ -31,7 +32,7 @@ TIME = 10
 """Cells of the time before each line."""
 
 
-class LogView(ScrollView, can_focus=True):
+class LogView(Attached, ScrollView, can_focus=True):
     """The lines of a log. Only those in view are drawn, so that a thousand a second cost little.
 
     It follows the end until one scrolls up; then what one reads stays put, even while old lines fall out.

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input, OptionList
 
+from screens.attached import Attached
 from screens.chrome import TALL, WIDE
 from wizard.text import clean
 
@@ -33,7 +34,7 @@ def point_at(widget: Widget | None) -> None:
     widget.app.cursor_position = offset
 
 
-class _Common:
+class _Common(Attached):
     """What pages and sheets share."""
 
     @property

@@ -11,6 +11,7 @@ from textual.geometry import Region
 from textual.suggester import Suggester
 from textual.widgets import Input
 
+from screens.attached import Attached
 from wizard import browsing
 from wizard.text import clean, visible
 
@@ -51,7 +52,7 @@ class Completions(Suggester):
         return next((one for one in found if len(one) > len(value)), None)
 
 
-class PathInput(Input):
+class PathInput(Attached, Input):
     """The path. Whatever gets into it is cleaned; a pasted path replaces what stands there."""
 
     def insert(self, text: str, index: int) -> None:

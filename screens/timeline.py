@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from screens.attached import Attached
 from screens.glyphs import drawable
 from screens.grid import PLAIN, QUIET, ink, join, row, word
 from wizard.statements import Statement
@@ -53,7 +54,7 @@ def day_of(ts: str) -> str:
     return f"{found:%a} {found.day} {found:%b %Y}"
 
 
-class TimelineView(ScrollView, can_focus=True):
+class TimelineView(Attached, ScrollView, can_focus=True):
     """Statements one under the other below their days; one of them is highlighted."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"timeline--highlighted"}
