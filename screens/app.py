@@ -6,6 +6,7 @@ The first frame is drawn before anything but Textual is imported; the rest comes
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -121,6 +122,8 @@ class WizardApp(App[int]):
         from screens.opening import begin
 
         await begin(self, self.start)
+        # What is loaded by now stays; looking through it for garbage would hold up a key for a tenth of a second.
+        self.call_after_refresh(gc.freeze)
 
     # ------------------------------------------------------------ work of the app
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from rich.segment import Segment
 from textual.actions import SkipAction
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Blur, DescendantFocus, Focus, Key, Paste
 from textual.geometry import Region, Size
@@ -20,11 +19,12 @@ from textual.message import Message
 from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Input
 
 from screens.attached import Attached
 from screens.glyphs import sign, style_of
-from screens.grid import QUIET, Lines, cell, folded, ink, join, remarks, row, shortened, wrapped
+from screens.grid import LABEL, QUIET, Lines, cell, folded, ink, join, remarks, row, shortened, wrapped
 from wizard.drafting import Drafted
 from wizard.guide import Field, ItemStep
 from wizard.text import clean
@@ -34,6 +34,9 @@ REST_SECONDS = 2.0
 
 LONGEST_PASTE = 64 * 1024
 """Characters; the two portal commands have some hundred."""
+
+LONG_FORM = "-many"
+"""Class of what holds so many rows that notes of what is right fold away."""
 
 OK, EMPTY, STALE = "ok", "empty", "stale"
 
@@ -140,8 +143,12 @@ class FieldInput(Attached, Input):
         return text.extend_cell_length(width + 1).apply_style(self.rich_style)
 
 
-class FieldRow(Vertical):
-    """A field on the screen. Posts `Committed` when the draft should be taken, and `Wanted` for the file picker."""
+class FieldRow(Lines):
+    """A field on the screen: label, line, state word; the note below. All but the line is drawn by the row itself,
+    since every widget that is seen costs time at every key.
+
+    Posts `Committed` when the draft should be taken, and `Wanted` for the file picker.
+    """
 
     class Committed(Message):
         """The draft is finished. `model` is the field it was typed for, whatever the row shows meanwhile."""
@@ -174,7 +181,7 @@ class FieldRow(Vertical):
             self.row = row
 
     def __init__(self, model: FieldModel, draft: Draft, *, text: str | None = None) -> None:
-        super().__init__(classes="field")
+        super().__init__(self._whole, classes="field")
         self.model = model
         self._draft = draft
         self._kept = text
@@ -182,26 +189,25 @@ class FieldRow(Vertical):
         self._said: tuple[str, str] | None = None
         self._drafted: Drafted | None = None
         self._answered = False
+        self._typing = False
         self._offer = 0
+        self._line: FieldInput | None = None
         self._handed: str | None = None
         self._resting: Timer | None = None
         self._warning_due: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """Label, line, state word; the note below."""
-        with Horizontal(classes="control"):
-            yield Lines(self._label, classes="label")
-            line = FieldInput(
-                clean(self._kept if self._kept is not None else self._shown),
-                compact=True,
-                placeholder=clean(self._placeholder),
-                password=self.model.field.secret,
-                select_on_focus=False,
-            )
-            line.answer = self._typed
-            yield line
-            yield Lines(self._word, classes="word")
-        yield Lines(self._note, classes="note")
+        """The line one types into."""
+        line = FieldInput(
+            clean(self._kept if self._kept is not None else self._shown),
+            compact=True,
+            placeholder=clean(self._placeholder),
+            password=self.model.field.secret,
+            select_on_focus=False,
+        )
+        line.answer = self._typed
+        self._line = line
+        yield line
 
     def on_mount(self) -> None:
         """A draft that was left here is judged again."""
@@ -212,7 +218,8 @@ class FieldRow(Vertical):
     @property
     def input(self) -> FieldInput:
         """The line one types into."""
-        return self.query_one(FieldInput)
+        assert self._line is not None  # noqa: S101 - composed with the row
+        return self._line
 
     @property
     def dirty(self) -> bool:
@@ -255,7 +262,7 @@ class FieldRow(Vertical):
         """Says under the field what the draft would do, such as what it makes stale."""
         if text != self._warning:
             self._warning = text
-            self.query_one(".note", Lines).again()
+            self.again()
 
     def say(self, state: str, text: str) -> None:
         """Says one more thing about the draft: why it could not be committed."""
@@ -263,16 +270,29 @@ class FieldRow(Vertical):
         self._show_state()
 
     def _show_state(self) -> None:
-        calm = (self.state == OK and not self.model.care) or (self.state == EMPTY and self._drafted is None)
-        self.set_class(calm and not self._warning and self._said is None, "-quiet")
-        for lines in self.query(Lines):
-            lines.again()
+        # While one types, what is said below comes and goes: the fields under it stay where they are.
+        self.keep_height(self._typing)
+        self.again()
 
-    def _label(self, width: int) -> list[Content]:
+    def _whole(self, width: int) -> list[Content]:
         glyph = ink(sign(self.state), f"{style_of(self.state)} bold")
-        return [join(cell(glyph, 2), cell(self.model.field.label, max(0, width - 2)))]
+        label = join(cell(glyph, 2), cell(self.model.field.label, LABEL))
+        first = row(width, (label, 2 + LABEL), right=self._word())
+        if self._folds:
+            return [first]
+        indent = " " * (2 + LABEL)
+        return [first, *(join(Content(indent), one) for one in self._note(max(1, width - len(indent))))]
 
-    def _word(self, width: int) -> list[Content]:
+    @property
+    def _folds(self) -> bool:
+        """Where rows are scarce, only the field one is in says what is right."""
+        calm = (self.state == OK and not self.model.care) or (self.state == EMPTY and self._drafted is None)
+        if not calm or self._warning or self._said is not None or self.input.has_focus:
+            return False
+        in_long_form = isinstance(self.parent, Widget) and self.parent.has_class(LONG_FORM)
+        return in_long_form or self.screen.has_class("-short")
+
+    def _word(self) -> Content:
         state = self.state
         text = state
         if self._drafted is None and state == OK:
@@ -280,7 +300,7 @@ class FieldRow(Vertical):
             text = "in memory" if self.model.field.secret else text
         if state == EMPTY and not self.model.field.required:
             text = "optional"
-        return [row(width, ("", 0), right=ink(text, style_of(state) if text in (state, "in memory") else QUIET))]
+        return ink(text, style_of(state) if text in (state, "in memory") else QUIET)
 
     def _note(self, width: int) -> list[Content]:
         lines: list[tuple[str, str]] = []
@@ -353,7 +373,7 @@ class FieldRow(Vertical):
 
     def _typed(self) -> None:
         """Judges the draft at every key."""
-        self._answered = True
+        self._answered = self._typing = True
         self._said, self._handed = None, None
         self._judge()
         self._show_state()
@@ -379,6 +399,7 @@ class FieldRow(Vertical):
     def on_input_blurred(self, event: Input.Blurred) -> None:
         """Leaving the field commits it, unless Enter did just now."""
         event.stop()
+        self._typing = False
         if self._handed is None or (self._handed != self.input.value and not self.model.field.secret):
             self.commit()
         self._show_state()
@@ -407,6 +428,7 @@ class FieldRow(Vertical):
     def settled(self, value: str) -> None:
         """The draft was taken, or another answer was: `value` is committed and is shown from now on."""
         self._stop_timers()
+        self._typing = False
         self._drafted, self._said, self._warning = None, None, ""
         self.model = replace(self.model, value=value)
         self._show_value()
@@ -423,6 +445,7 @@ class FieldRow(Vertical):
         if not self.dirty:
             return False
         self._stop_timers()
+        self._typing = False
         self._drafted, self._said, self._warning = None, None, ""
         self._show_value()
         self._show_state()
@@ -431,6 +454,7 @@ class FieldRow(Vertical):
     def forget(self) -> None:
         """Empties the line of a secret that is now in memory."""
         self._stop_timers()
+        self._typing = False
         self._drafted, self._said = None, None
         with self.prevent(Input.Changed):
             self.input.value = ""

@@ -155,6 +155,7 @@ class Lines(Widget):
         super().__init__(id=id, classes=classes)
         self._build = build
         self._built: tuple[int, list[Content]] | None = None
+        self._held_rows = (0, 0)
 
     def _lines(self, width: int) -> list[Content]:
         if self._built is None or self._built[0] != width:
@@ -163,7 +164,10 @@ class Lines(Widget):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """As many rows as there are lines."""
-        return len(self._lines(width))
+        return self._rows(width, self._lines(width))
+
+    def _rows(self, width: int, lines: Sequence[Content]) -> int:
+        return max(len(lines), self._held_rows[1] if self._held_rows[0] == width else 0)
 
     def render(self) -> Content:
         """The lines, one under the other."""
@@ -172,6 +176,15 @@ class Lines(Widget):
     def built(self) -> list[Content]:
         """The lines as they are for the width they were last given; an empty section has none."""
         return self._lines(self.content_size.width or max(40, self.app.size.width - 40))
+
+    def keep_height(self, keep: bool) -> None:
+        """Whether rows that were needed once are kept for a while, since every change of height is a new layout."""
+        if not keep and self._held_rows != (0, 0):
+            self._held_rows = (0, 0)
+            self.refresh(layout=True)
+        elif keep and self._built is not None:
+            width, lines = self._built
+            self._held_rows = (width, self._rows(width, lines))
 
     def again(self, build: Build | None = None) -> None:
         """Builds the lines anew: what they are made of has changed."""
@@ -187,7 +200,7 @@ class Lines(Widget):
         width, old = before
         new = self._lines(width)
         # A new layout costs far more than a new drawing, and a drawing of the same lines is for nothing.
-        if len(new) != len(old):
+        if self._rows(width, new) != self._rows(width, old):
             self.refresh(layout=True)
         elif not all(one.is_same(other) for one, other in zip(new, old, strict=True)):
             self.refresh()

@@ -19,7 +19,7 @@ from textual.timer import Timer
 from screens import sections, step_actions
 from screens.band import band_of, owed_of, steps_of
 from screens.chrome import Choices, KeyLine, band_lines, step_list, step_strip
-from screens.field import FieldInput, FieldModel, FieldRow
+from screens.field import LONG_FORM, FieldInput, FieldModel, FieldRow
 from screens.grid import Lines
 from screens.page import Page
 from screens.step_model import CANCEL, NEXT, StepModel, missing_fields, step_model
@@ -279,9 +279,9 @@ class StepPage(Page):
         busy = self._busy
         fields = self.query_one("#fields")
         fields.display = bool(model.fields) and not busy
-        fields.set_class(len(model.fields) > MANY, "-many")
+        fields.set_class(len(model.fields) > MANY, LONG_FORM)
         for lines in self.query(Lines):
-            if lines.id in ("band", "strip", "steps"):
+            if isinstance(lines, FieldRow) or lines.id in ("band", "strip", "steps"):
                 lines.again()
             elif lines.id in SECTIONS:
                 lines.again()

@@ -183,9 +183,8 @@ async def connected(
     `drop_env` names variables that held secrets, `held` tells the secrets themselves: neither reaches a child.
     `say` is told what the user should know about this machine.
     """
-    from wizard.adapters.cluster import MODULES, ClusterLooker
+    from wizard.adapters import cluster, helm
     from wizard.adapters.dns import DnsLooker
-    from wizard.adapters.helm import HelmActor, HelmLooker
     from wizard.adapters.helm_commands import HelmConfig
     from wizard.adapters.helm_files import run_dir
     from wizard.adapters.sdk_process import SdkProcess
@@ -196,7 +195,7 @@ async def connected(
                 f"There is no memory file system here: while helm runs, its login file with the token lies in "
                 f"{directory.path}, private to you."
             )
-        sdk = SdkProcess(MODULES, drop_env=drop_env, scratch=directory.path)
+        sdk = SdkProcess((*cluster.MODULES, *helm.MODULES), drop_env=drop_env, scratch=directory.path)
         sdk.warm()
         # Lets the child start now: the caller may be busy for a while before it waits for anything.
         await asyncio.sleep(0)
@@ -212,11 +211,11 @@ async def connected(
                     drop_env=drop_env,
                     held=held,
                 )
-                looker = HelmLooker(config)
-                actor = HelmActor(config, looker)
+                looker = helm.HelmLooker(config, sdk)
+                actor = helm.HelmActor(config, looker)
             # The sandbox without a DNS server of its own must not ask real resolvers for its made-up names.
             dns = None if environment.sandbox and not environment.dns_server else DnsLooker(environment.dns_server)
-            cluster = ClusterLooker(environment.kubeconfig, environment.kube_context, sdk)
-            yield Readers(dns=dns, cluster=cluster, helm=looker), Writers(helm=actor)
+            of_cluster = cluster.ClusterLooker(environment.kubeconfig, environment.kube_context, sdk)
+            yield Readers(dns=dns, cluster=of_cluster, helm=looker), Writers(helm=actor)
         finally:
             await sdk.close()

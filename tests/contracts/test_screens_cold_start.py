@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from state.events import EnvironmentSet
 from tests.contracts.test_cold_start import among
+from tests.sandbox.k8s_cluster import CONTEXT, cluster, write_chart, write_values
 from tests.setups import GUIDE, data_of
 from tests.state.make_journal import lines_of
 
@@ -46,6 +48,29 @@ asyncio.run(main())
 print(json.dumps(found))
 """
 
+# Looks at a release and its cluster, and tells what was found and what was loaded.
+LOOKS = """
+import asyncio, json, sys
+import screens.app
+from state.events import EnvironmentSet
+from wizard.environment import connected
+
+async def main():
+    helm, kubeconfig, context = sys.argv[1:]
+    async with connected(EnvironmentSet(helm=helm, kubeconfig=kubeconfig, kube_context=context)) as (readers, _):
+        history = await readers.helm.history("dpe", "default")
+        values = await readers.helm.values("dpe", "default")
+        identity = await readers.cluster.identity()
+    return {
+        "statuses": [one.status for one in history],
+        "host": values["dpm"]["host"],
+        "server": identity.server,
+        "modules": sorted(sys.modules),
+    }
+
+print(json.dumps(asyncio.run(main())))
+"""
+
 SDKS = ("kubernetes", "azure", "pyhelm3", "aiohttp", "dns", "cryptography", "jinja2", "requests", "urllib3", "pydantic")
 OURS_AT_FIRST_FRAME = {"screens", "screens.app", "screens.theme"}
 OPENED_LATER = ("wizard.guides", "wizard.session", "wizard.open_setup", "wizard.adapters", "wizard.actions", "filelock")
@@ -74,6 +99,41 @@ def test_a_step_is_shown_without_a_single_sdk(env: dict[str, str], state_dir: Pa
     assert among(step, SDKS) == []
     # It was really shown, with the setup opened for writing.
     assert {"screens.step", "screens.field", "wizard.open_setup"} <= set(step)
+
+
+async def test_the_first_looks_at_a_real_release_load_no_sdk_here(helm: Path, env: dict[str, str], tmp_path: Path):
+    """They are in the child; in the process that draws the screens each would stay for as long as it lives."""
+    (tmp_path / "cluster").mkdir()
+    async with cluster(tmp_path / "cluster") as running:
+        chart, values = write_chart(tmp_path, "16.1.0"), write_values(tmp_path)
+        installed = await running.run(helm, "install", "dpe", chart, "-f", values, "-n", "default")
+        assert installed.code == 0, installed.output
+        found = json.loads(await output_of(env, LOOKS, str(helm), str(running.work.kubeconfig), CONTEXT))
+        assert (found["statuses"], found["host"], found["server"]) == (["deployed"], "dpm-grpc.acme.test", running.url)
+    assert among(found["modules"], SDKS) == []
+    assert {"screens.app", "wizard.adapters.helm_exec", "wizard.adapters.cluster_calls"} <= set(found["modules"])
+
+
+async def output_of(env: dict[str, str], script: str, *arguments: str) -> str:
+    """What a script prints in a Python of its own, while this event loop serves what it asks."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        script,
+        *arguments,
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(60):
+            output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, errors.decode()
+    return output.decode()
 
 
 def real_setup(state_dir: Path) -> None:

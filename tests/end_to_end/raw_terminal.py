@@ -73,9 +73,12 @@ class RawTerminal:
         """Writes keys as a terminal does, each after what the one before has drawn."""
         for key in keys:
             assert self.process.poll() is None, f"it ended before {key!r}\n{self.said()[-4000:]}"
-            self.mark = len(self.written)
-            os.write(self._ours, KEYS.get(key, key).encode("utf-8", "surrogateescape"))
-            self.rest()
+            self._press(key)
+
+    def _press(self, key: str) -> None:
+        self.mark = len(self.written)
+        os.write(self._ours, KEYS.get(key, key).encode("utf-8", "surrogateescape"))
+        self.rest()
 
     def over(self, key: str, sign: str, *keys: str) -> bool:
         """Presses a key that lays something over the screen; where it did, presses `keys` there and leaves it."""
@@ -121,9 +124,11 @@ class RawTerminal:
                 self.process.send_signal(signal.SIGABRT)  # with PYTHONFAULTHANDLER it says where it is
                 self.rest()
                 raise AssertionError(f"it does not end\n{self.said()[-4000:]}")
-            self.send("ctrl+q")
+            # It may end at any moment by an earlier one.
+            self._press("ctrl+q")
             if "and stop it ]" in self.said(self.mark):
-                self.send("left", "enter")
+                self._press("left")
+                self._press("enter")
             self._read(SILENCE)
         while self._read(SILENCE):
             pass

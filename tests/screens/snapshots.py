@@ -23,7 +23,6 @@ from textual.widgets import Button, Input
 
 from screens.app import WizardApp
 from screens.field import FieldRow
-from screens.grid import Lines
 
 STORED = Path(__file__).parent / "snapshots"
 ACCEPT = "PRIVATELINK_ACCEPT_SNAPSHOTS"
@@ -157,6 +156,6 @@ def cut(app: WizardApp) -> list[str]:
         if f"{button.label}" not in (rows[region.y] if region.y < height else ""):
             found.append(f"choice {button.label}")
     for one in app.screen.query(FieldRow):
-        for word in one.query(".word").results(Lines):
-            found += [f"{one.model.field.label}: {line.plain}" for line in word.built() if "…" in line.plain]
+        first = one.built()[0].plain
+        found += [f"{one.model.field.label}: {first}"] if first.endswith("…") else []
     return found

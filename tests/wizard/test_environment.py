@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from state.events import Actor, EnvironmentSet
 from state.problem import EXIT_BAD, Problem
 from tests.wizard.engine import ACTOR, snapshot_of
-from wizard.environment import current_context, default_kubeconfig, resolve_environment
+from wizard.adapters.cluster import ClusterLooker
+from wizard.adapters.helm import HelmLooker
+from wizard.environment import connected, current_context, default_kubeconfig, resolve_environment
 from wizard.session import environment_is_ours
 
 KUBECONFIG = "apiVersion: v1\nkind: Config\ncurrent-context: aks-prod\ncontexts: []\n"
@@ -105,3 +108,17 @@ def test_an_environment_is_inert_on_another_host_and_for_another_user():
     for user, host, ours in (("ada", "build-01", True), ("ada", "laptop", False), ("bob", "build-01", False)):
         assert environment_is_ours(snapshot, Actor(user=user, host=host, via="check")) is ours
     assert not environment_is_ours(snapshot_of(), ACTOR), "no environment is nobody's"
+
+
+def loaded(names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if name in sys.modules]
+
+
+async def test_one_child_is_ready_for_cluster_and_helm_before_it_is_asked():
+    async with connected(EnvironmentSet(helm="/usr/bin/helm")) as (readers, _):
+        assert isinstance(readers.helm, HelmLooker)
+        assert isinstance(readers.cluster, ClusterLooker)
+        child = readers.helm._process
+        assert child is readers.cluster._process
+        names = ("kubernetes.client", "kubernetes.config", "pyhelm3")
+        assert await child.call(loaded, names, timeout=30) == list(names)

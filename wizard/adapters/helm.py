@@ -8,16 +8,24 @@ import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
-from wizard.adapters import child_process, helm_commands
+from wizard.adapters import child_process, helm_commands, helm_exec
 from wizard.adapters.helm_commands import HelmConfig
 from wizard.adapters.helm_errors import explain, redact
+from wizard.adapters.helm_exec import not_understood
 from wizard.adapters.helm_files import note_user
-from wizard.files import read_file
+from wizard.adapters.sdk_process import SdkProcess
+from wizard.files import is_text, read_file
 from wizard.ports import HelmVersion, ProcessIdentity, Progress, Release, Upgrade
 from wizard.secret import Secret
+
+Ts = TypeVarTuple("Ts")
+T = TypeVar("T")
+
+MODULES = ("pyhelm3",)
+"""What the SDK child imports as it starts, to be ready for this adapter."""
 
 MINIMUM = (3, 8)  # OCI registries are no longer experimental from here on
 
@@ -26,6 +34,7 @@ CA_LIMIT = 4 * 1024 * 1024  # bytes; the system's own bundle has a quarter of a 
 _VERSION_TIMEOUT = 15.0  # seconds
 _LOOK_TIMEOUT = 60.0  # seconds; a credential plugin may ask its cloud first
 _LOGIN_TIMEOUT = 60.0  # seconds
+_PYHELM_TIMEOUT = 30.0  # seconds in the SDK child: most often a millisecond, but an answer may have 32 MiB
 
 # oras (in helm from 3.18 on) stores a login in the desktop's key ring when the registry file knows no registry yet,
 # where it would stay for ever. An entry for a name that is no host keeps it in our file.
@@ -33,10 +42,14 @@ _REGISTRY_FILE_CONTENT = '{"auths": {"-": {}}}\n'
 
 
 class HelmLooker:
-    """Implements `wizard.ports.HelmReader`. Has no method that changes anything."""
+    """Implements `wizard.ports.HelmReader`. Has no method that changes anything.
 
-    def __init__(self, config: HelmConfig) -> None:
+    pyhelm3 runs in `process`, helm does not: it is run from here, as for `HelmActor`.
+    """
+
+    def __init__(self, config: HelmConfig, process: SdkProcess) -> None:
         self._config = config
+        self._process = process
         self._version: HelmVersion | None = None
 
     async def version(self) -> HelmVersion:
@@ -54,7 +67,7 @@ class HelmLooker:
                 return ()
             raise
         if not isinstance(rows, list):
-            raise _not_understood("the history")
+            raise not_understood("the history")
         found = [_release_of_row(row, release, namespace) for row in rows]
         return tuple(sorted(found, key=lambda one: one.revision))
 
@@ -62,7 +75,7 @@ class HelmLooker:
         """The user-supplied values of a revision, of the last one by default."""
         found = await self._read("get_values", release, namespace=namespace, revision=revision)
         if not isinstance(found, dict):
-            raise _not_understood("the values")
+            raise not_understood("the values")
         return found
 
     async def commands_shown(self, what: Upgrade, registry: str, user: str) -> tuple[str, ...]:
@@ -75,23 +88,29 @@ class HelmLooker:
             return helm_commands.uninstall_shown(self._config, release, namespace, timeout)
         return helm_commands.rollback_shown(self._config, release, namespace, revision, timeout)
 
-    async def _read(self, method: str, release: str, **options: object) -> Any:
-        """Call a reading method of pyhelm3; its import costs 0.2 s, so it comes as late as this."""
-        from wizard.adapters.helm_exec import ReadingCommand
-
+    async def _read(self, method: helm_exec.Method, release: str, **options: object) -> Any:
+        """What a reading method of pyhelm3 answers: pyhelm3 says what to ask helm, and then what helm said."""
         version = await self.version()
         facts = {"release": release, "namespace": str(options["namespace"])}
+        for value in facts.values():
+            if value.startswith("-") or not is_text(value):
+                raise Problem("argument-not-usable", f"{value!r} cannot be given to helm.", exit_code=EXIT_BAD)
+        arguments = await self._in_child(helm_exec.arguments, method, release, options)
+        command = [*arguments, *helm_commands.kube(self._config)]
+        stdout = await _helm(self._config, version, command, facts=facts, deadline=_LOOK_TIMEOUT)
+        return await self._in_child(helm_exec.answer, method, release, options, stdout)
 
-        async def runner(argv: Sequence[str]) -> bytes:
-            command = [*argv, *helm_commands.kube(self._config)]
-            return await _helm(self._config, version, command, facts=facts, deadline=_LOOK_TIMEOUT)
+    async def _in_child(self, func: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Run one of the functions of `helm_exec`.
 
-        if release.startswith("-"):
-            raise Problem("argument-not-usable", f"{release!r} cannot be given to helm.", exit_code=EXIT_BAD)
+        The child takes one call at a time: while a look at the cluster takes long, this waits for its turn, which
+        no timeout of ours counts. Whoever looks at a release looks at its cluster as well, and a second child would
+        cost its memory for two tiny calls.
+        """
         try:
-            return await getattr(ReadingCommand(runner), method)(release, **options)
-        except (ValueError, RecursionError) as error:
-            raise _not_understood(f"the answer to {method.replace('_', ' ')}") from error
+            return await self._process.call(func, *args, timeout=_PYHELM_TIMEOUT)
+        except OSError as error:  # TimeoutError is one; another says why there can be no child
+            raise _not_read(error) from error
 
 
 class HelmActor:
@@ -100,13 +119,13 @@ class HelmActor:
     `started` is called with helm's identity before helm begins: it waits at a gate that opens when `started` has
     returned, so a journal written there cannot miss a running helm. Cancelling a call sends SIGTERM to helm, which
     then marks the release as failed within milliseconds; cancelling it with `wizard.ports.LEAVE` leaves a helm that
-    has `started` alone, and `helm_files.run_dir` its directory. A `looker` of the same config lends the version it
+    has `started` alone, and `helm_files.run_dir` its directory. `looker`, of the same config, lends the version it
     knows.
     """
 
-    def __init__(self, config: HelmConfig, looker: HelmLooker | None = None) -> None:
+    def __init__(self, config: HelmConfig, looker: HelmLooker) -> None:
         self._config = config
-        self._looker = looker or HelmLooker(config)
+        self._looker = looker
 
     async def login(self, registry: str, user: str, token: Secret) -> None:
         """Log in to the registry; the token goes to helm's stdin and to its file in the private directory."""
@@ -152,7 +171,7 @@ class HelmActor:
             # Cut off for its size, or another shape: the history tells the same in few words.
             history = await self._looker.history(what.release, what.namespace)
             if not history:
-                raise _not_understood("the upgrade ended well, but there is no release") from None
+                raise not_understood("the upgrade ended well, but there is no release") from None
             return history[-1]
 
     async def rollback(
@@ -370,12 +389,14 @@ def _silent(command: str, seconds: float) -> Problem:
     )
 
 
-def _not_understood(what: str) -> Problem:
+def _not_read(error: OSError) -> Problem:
+    why = f"It took over {_PYHELM_TIMEOUT:.0f} seconds." if isinstance(error, TimeoutError) else str(error)
     return Problem(
-        "helm-answer-unknown",
-        f"helm's answer could not be read: {what}.",
-        means="This helm answers in a form that is not known, or with too much.",
-        todo="Use a helm 3 or 4 release from helm.sh.",
+        "helm-not-read",
+        "The helper process that knows helm's answers did not do its part.",
+        means="This look has no answer. This machine may be very busy or out of memory.",
+        todo="Look again; a new helper process is started for it.",
+        detail=why,
         exit_code=EXIT_NOT_YET,
     )
 
@@ -410,7 +431,7 @@ def _release_of_row(row: Any, name: str, namespace: str) -> Release:
             description=str(row.get("description", "")),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _not_understood("a row of the history") from error
+        raise not_understood("a row of the history") from error
 
 
 def _split_chart(text: str) -> tuple[str, str]:

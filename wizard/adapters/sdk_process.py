@@ -142,7 +142,7 @@ async def _exchange(child: asyncio.subprocess.Process, message: object) -> sdk_c
         raise Problem(
             "sdk-process-ended",
             "The helper process that talks to the cloud ended unexpectedly.",
-            means="This look has no answer; nothing was changed.",
+            means="This look has no answer; a look changes nothing.",
             todo="Look again; a new helper process is started for it.",
             exit_code=EXIT_NOT_YET,
         ) from error

@@ -14,9 +14,10 @@ import yaml
 from tests.conftest import HELM_3
 from tests.docker_registry import DockerRegistry, docker_registry
 from tests.sandbox.k8s_cluster import CONTEXT, VALUES, Cluster, cluster, write_chart
-from wizard.adapters.helm import HelmActor, HelmLooker
+from wizard.adapters.helm import MODULES, HelmActor, HelmLooker
 from wizard.adapters.helm_commands import HelmConfig
 from wizard.adapters.helm_files import run_dir
+from wizard.adapters.sdk_process import SdkProcess
 from wizard.ports import ProcessIdentity, Upgrade
 from wizard.secret import Secret
 
@@ -59,11 +60,20 @@ async def api(tmp_path: Path) -> AsyncIterator[Cluster]:
         yield found
 
 
+@pytest.fixture
+async def sdk() -> AsyncIterator[SdkProcess]:
+    """The SDK child for helm's answers; it starts with the first call."""
+    process = SdkProcess(MODULES)
+    yield process
+    await process.close()
+
+
 @dataclass
 class Setup:
     """helm on registry and cluster, with what the wizard would hold."""
 
     config: HelmConfig
+    sdk: SdkProcess
     upgrade: Upgrade
     registry: DockerRegistry
     started: list[ProcessIdentity]
@@ -71,11 +81,11 @@ class Setup:
 
     @property
     def looker(self) -> HelmLooker:
-        return HelmLooker(self.config)
+        return HelmLooker(self.config, self.sdk)
 
     @property
     def actor(self) -> HelmActor:
-        return HelmActor(self.config)
+        return HelmActor(self.config, self.looker)
 
     async def login(self) -> None:
         await self.actor.login(self.registry.address, self.registry.user, Secret(self.registry.token))
@@ -89,7 +99,7 @@ class Setup:
 
 
 @pytest.fixture
-def setup(helm: Path, registry: DockerRegistry, api: Cluster) -> Iterator[Setup]:
+def setup(helm: Path, registry: DockerRegistry, api: Cluster, sdk: SdkProcess) -> Iterator[Setup]:
     """Everything together, not logged in."""
     with run_dir() as directory:
         config = HelmConfig(
@@ -107,7 +117,7 @@ def setup(helm: Path, registry: DockerRegistry, api: Cluster) -> Iterator[Setup]
             values=values(),
             timeout=60,
         )
-        yield Setup(config, upgrade, registry, [], [])
+        yield Setup(config, sdk, upgrade, registry, [], [])
 
 
 def values(**changed: object) -> bytes:

@@ -19,7 +19,6 @@ from tests.docker_registry import TOKEN, USER
 from tests.sandbox.k8s_cluster import Cluster
 from tests.wizard.adapters.conftest import BROKEN, NAMESPACE, RELEASE, Setup, pipes_of, values
 from wizard.actions.release_states import pending_way_out
-from wizard.adapters.helm import HelmActor
 from wizard.ports import LEAVE
 from wizard.process_identity import alive, stop
 from wizard.secret import Secret
@@ -76,7 +75,7 @@ async def test_login_refused_and_not_logged_in(setup: Setup):
 
 async def test_the_registry_cannot_be_reached(setup: Setup):
     async def login(host: str, **changed: object) -> str:
-        actor = HelmActor(replace(setup.config, **changed))  # type: ignore[arg-type]
+        actor = replace(setup, config=replace(setup.config, **changed)).actor  # type: ignore[arg-type]
         return (await refused(actor.login(host, USER, Secret(TOKEN)))).code
 
     assert await login("127.0.0.1:1") == "registry-refused"

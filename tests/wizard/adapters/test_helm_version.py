@@ -10,15 +10,16 @@ from state.problem import EXIT_NOT_YET, Problem
 from wizard.adapters import helm as helm_adapter
 from wizard.adapters.helm import HelmActor, HelmLooker
 from wizard.adapters.helm_commands import HelmConfig
+from wizard.adapters.sdk_process import SdkProcess
 from wizard.ports import HelmVersion
 
 
-def looker(helm: Path, run_dir: Path) -> HelmLooker:
-    return HelmLooker(HelmConfig(helm=helm, kubeconfig=None, kube_context=None, ca_file=None, run_dir=run_dir))
+def looker(helm: Path, run_dir: Path, sdk: SdkProcess) -> HelmLooker:
+    return HelmLooker(HelmConfig(helm=helm, kubeconfig=None, kube_context=None, ca_file=None, run_dir=run_dir), sdk)
 
 
-async def test_the_real_ones(helm, tmp_path):
-    found = await looker(helm, tmp_path).version()
+async def test_the_real_ones(helm, tmp_path, sdk):
+    found = await looker(helm, tmp_path, sdk).version()
     assert str(found) == helm.parent.name.removeprefix("helm-")
     assert found.path == str(helm)
 
@@ -34,14 +35,14 @@ async def test_the_real_ones(helm, tmp_path):
         ("sleep 600", "helm-silent"),
     ],
 )
-async def test_not_usable(says, code, script, tmp_path, monkeypatch):
+async def test_not_usable(says, code, script, tmp_path, monkeypatch, sdk):
     monkeypatch.setattr(helm_adapter, "_VERSION_TIMEOUT", 0.5)
     with pytest.raises(Problem) as caught:
-        await looker(script(says), tmp_path).version()
+        await looker(script(says), tmp_path, sdk).version()
     assert (caught.value.code, caught.value.exit_code) == (code, EXIT_NOT_YET)
 
 
-async def test_not_there_not_executable_not_a_program(tmp_path):
+async def test_not_there_not_executable_not_a_program(tmp_path, sdk):
     text = tmp_path / "text"
     text.write_text("hello")
     garbage = tmp_path / "garbage"
@@ -53,13 +54,13 @@ async def test_not_there_not_executable_not_a_program(tmp_path):
         (garbage, "helm-not-startable"),
     ):
         with pytest.raises(Problem) as caught:
-            await looker(path, tmp_path).version()
+            await looker(path, tmp_path, sdk).version()
         assert caught.value.code == code
 
 
-async def test_asked_once(script, tmp_path):
+async def test_asked_once(script, tmp_path, sdk):
     path = script(f"echo x >> {tmp_path}/asked; echo v3.19.0")
-    one = looker(path, tmp_path)
+    one = looker(path, tmp_path, sdk)
     assert await one.version() == await one.version() == HelmVersion(3, 19, 0, str(path))
     assert (tmp_path / "asked").read_text() == "x\n"
 
