@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import subprocess
@@ -45,9 +46,21 @@ class Pairs:
         return statistics.median(self.one), statistics.median(self.other)
 
 
-def in_turn(one: Callable[[], float | None], other: Callable[[], float | None], times: int, warm_up: int = 1) -> Pairs:
-    """Does one, other, one, other…; each may tell its own time, else it is timed. The first `warm_up` do not count."""
-    taken: list[tuple[float, float]] = [(timed(one), timed(other)) for _ in range(warm_up + times)]
+def in_turn(
+    one: Callable[[], float | None],
+    other: Callable[[], float | None],
+    times: int,
+    warm_up: int = 1,
+    limit: float = math.inf,
+) -> Pairs:
+    """Does one, other, one, other…; each may tell its own time, else it is timed. The first `warm_up` do not count.
+
+    Ends after `limit` seconds with fewer pairs, one at least.
+    """
+    end = time.monotonic() + limit
+    taken: list[tuple[float, float]] = []
+    while len(taken) < warm_up + times and (len(taken) <= warm_up or time.monotonic() < end):
+        taken.append((timed(one), timed(other)))
     return Pairs(tuple(pair[0] for pair in taken[warm_up:]), tuple(pair[1] for pair in taken[warm_up:]))
 
 

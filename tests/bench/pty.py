@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 SIZE = (120, 40)
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds until a condition must hold."""
 QUIET = 0.04
 """Seconds without output after which a burst has ended: more than two of Textual's frames (1/60 s)."""
@@ -31,6 +31,7 @@ class Pty:
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
         self._seen = b""
+        self._at = 0.0
         self.begun = time.perf_counter()
         self._process = subprocess.Popen(
             command, env=dict(env), stdin=slave, stdout=slave, stderr=slave, start_new_session=True
@@ -47,13 +48,17 @@ class Pty:
         return _ESCAPES.sub(b"", self._seen).decode(errors="replace")
 
     def forget(self) -> None:
-        """Conditions from now on are about what is still to come."""
+        """Conditions from now on are about what is still to come; what was written by now is none of it."""
+        while self.read(0) is not None:
+            pass
         self._seen = b""
 
     def press(self, keys: str) -> float:
         """Writes keys; returns when (seconds, perf_counter)."""
+        # Before the write: on a busy core the program that is woken by it may run, and answer, before it returns.
+        at = time.perf_counter()
         os.write(self._master, keys.encode())
-        return time.perf_counter()
+        return at
 
     def read(self, timeout: float) -> float | None:
         """Takes in what comes next; returns when it came (seconds, perf_counter), None when nothing did in time."""
@@ -67,16 +72,18 @@ class Pty:
         if not found:
             raise AssertionError(f"the program ended\n{self.text()[-2000:]}")
         self._seen += found
-        return time.perf_counter()
+        self._at = time.perf_counter()
+        return self._at
 
-    def wait(self, text: str, *, patience: float = PATIENCE) -> float:
-        """Reads on until `text` was written; returns when."""
+    def wait(self, text: str | re.Pattern[str], *, patience: float = PATIENCE) -> float:
+        """Reads on until `text` was written since the last `forget`; returns when what was read last came."""
+        pattern = re.compile(re.escape(text)) if isinstance(text, str) else text
         end = time.perf_counter() + patience
         # A text is drawn in pieces where its style changes, so the escape sequences are left out.
-        while (at := self.read(end - time.perf_counter())) is not None:
-            if text in self.text():
-                return at
-        raise AssertionError(f"waited in vain for {text}\n{self.text()[-3000:]}")
+        while not pattern.search(self.text()):
+            if self.read(end - time.perf_counter()) is None:
+                raise AssertionError(f"waited in vain for {pattern.pattern}\n{self.text()[-3000:]}")
+        return self._at
 
     def settle(self, quiet: float = QUIET) -> float | None:
         """Reads on until nothing was written for `quiet` seconds; returns when the last came, None for nothing."""

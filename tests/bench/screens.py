@@ -5,23 +5,28 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from itertools import cycle, islice
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count, cycle, islice, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from screens.dialogs import SEEN_SECONDS
 from state.actor import current_actor
 from state.events import Data, EnvironmentSet, FieldSet
 from tests.bench import bare
 from tests.bench.measure import NOT_MEASURED, OK, OVER, Pairs, Row, child_env, in_turn, ratio_row, seconds
-from tests.bench.pty import PATIENCE, Pty
+from tests.bench.pty import PATIENCE, QUIET, Pty
 from tests.conftest import HELM_4
 from tests.end_to_end.harness import Machine, changed
 from tests.setups import ALIAS, GUIDE, data_of
 from tests.state.make_journal import lines_of
 from wizard.guides import DEFAULT, guide
+
+T = TypeVar("T")
 
 NAME = "bench"
 GUIDE_STEPS = guide(DEFAULT).steps
@@ -30,14 +35,21 @@ PAIRS = 11
 KEYS = 220
 WHILE_LOADING = 60
 TYPED = ALIAS
+SEARCHED = "ZQXVJK" * 7
+"""Capitals stand in no line that helm writes and nowhere else on that screen, so what shows them is the answer."""
+GATHERING = 25.0
+"""Seconds; what was not measured by then is left out, so that a busy machine makes the bench no longer."""
 BIG = 0.1
 """Seconds: no answer may take longer, whatever goes on."""
 FRAME, IDLE, BUSY, MEMORY = 1.25, 1.25, 2.0, 1.4
 LINES_A_SECOND = 1000
 
-NEXT, LOOK, ENTER, RIGHT, BACKSPACE = "\x0e", "\x12", "\r", "\x1b[C", "\x7f"
+NEXT, LOOK, CLEAR, ENTER, LEFT, BACKSPACE = "\x0e", "\x12", "\x15", "\r", "\x1b[D", "\x7f"
+PASTE = "\x1b[200~{}\x1b[201~"
+EMPTY_SEARCH = "type to search"
 
-# Says what helm says, but an upgrade never ends and writes a line a millisecond: in a burst every 10 ms, as pipes do.
+# Says what helm says, but an upgrade goes on as long as a file is there (90 s at most, since helm outlives a wizard
+# that is killed) and writes a line a millisecond: in a burst every 10 ms, as pipes do.
 CHATTY_HELM = """#!{python} -S
 import os, sys, time
 if "upgrade" not in sys.argv or any(word.startswith("--dry-run") for word in sys.argv):
@@ -45,8 +57,7 @@ if "upgrade" not in sys.argv or any(word.startswith("--dry-run") for word in sys
 if not os.path.exists({go!r}):
     sys.exit("Error: not yet")
 begun, written = time.monotonic(), 0
-# It ends by itself, since helm outlives a wizard that is killed.
-while time.monotonic() - begun < 90:
+while time.monotonic() - begun < 90 and os.path.exists({go!r}):
     due = int((time.monotonic() - begun) * {rate})
     sys.stderr.write("".join(f"client.go:{{n}}: wait for {{n % 9}} resources\\n" for n in range(written, due)))
     sys.stderr.flush()
@@ -70,32 +81,36 @@ def rows(directory: Path) -> Iterator[Row]:
     ):
         try:
             yield from part()
-        except AssertionError as error:  # what was waited for did not come: said, and counted by --strict
+        except (AssertionError, OSError) as error:  # what was waited for did not come: said, and counted by --strict
             why = str(error).partition("\n")[0]
             yield Row(part.__name__.replace("_", " "), "", "", why, "", NOT_MEASURED)
 
 
 class _Screens:
-    """The commands that are measured, over one state directory."""
+    """The commands that are measured. No part sees what another one did: each has state directories of its own."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._state = directory / "state"
-        self._env = child_env(
-            TERM="xterm-256color", COLORTERM="truecolor", TZ="UTC", PRIVATELINK_STATE_DIR=str(self._state)
-        )
+        self._states = count()
+        self._env = child_env(TERM="xterm-256color", COLORTERM="truecolor", TZ="UTC")
         self._script = str(Path(sys.executable).with_name("privatelink-wizard"))
         self._bare_input: list[float] = []
-        kubeconfig = directory / "kubeconfig"
-        kubeconfig.write_text(_kubeconfig())
+        self._nowhere = {"kubeconfig": str(directory / "kubeconfig"), "kube_context": "bench"}
+        Path(self._nowhere["kubeconfig"]).write_text(_kubeconfig())
+
+    def _fresh(self, cluster: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment with a new state directory and one setup in it, left at step 3's alias."""
+        state = self._directory / f"state-{next(self._states)}"
+        where = cluster or self._nowhere
+        pointed = EnvironmentSet(kubeconfig=where["kubeconfig"], kube_context=where["kube_context"], helm=str(HELM_4))
         without_alias = [one for one in data_of(EVENTS) if getattr(one, "value", "") != ALIAS]
-        pointed = EnvironmentSet(kubeconfig=str(kubeconfig), kube_context="bench", helm=str(HELM_4))
         # What was answered last is where one goes on: step 3.
         last = FieldSet(item="endpoint/pe-weu", field="private_ip", value="10.20.1.5")
-        make_own(self._state, NAME, [pointed, *without_alias[1:], last])
+        make_own(state, NAME, [pointed, *without_alias[1:], last])
+        return self._env | {"PRIVATELINK_STATE_DIR": str(state)}
 
-    def _wizard(self, *arguments: str) -> Pty:
-        return Pty([self._script, *arguments], self._env)
+    def _wizard(self, env: Mapping[str, str], *arguments: str) -> Pty:
+        return Pty([self._script, *arguments], env)
 
     def _bare(self, which: str) -> Pty:
         return Pty([sys.executable, str(bare.__file__), which], self._env)
@@ -104,26 +119,31 @@ class _Screens:
 
     def first_frames(self) -> Iterator[Row]:
         """From exec to the first text on the terminal; and to the whole screen, for information."""
+        env = self._fresh()
         for what, arguments, whole in (
             (f"`resume`, {EVENTS} events", ("resume", NAME), "[ Go on"),
             ("home", (), "[ New setup ]"),
         ):
             wholes: list[float] = []
-            pairs = in_turn(self._hello, self._framed(arguments, whole, wholes), PAIRS)
-            yield ratio_row(f"first frame: {what}", pairs, FRAME)
-            full = Pairs(pairs.one, tuple(wholes[-PAIRS:]))
+            pairs = in_turn(self._hello, self._framed(env, arguments, whole, wholes), PAIRS, limit=GATHERING)
+            taken = len(pairs.one)
+            fewer = f" ({taken} of {PAIRS} runs)" if taken < PAIRS else ""
+            yield ratio_row(f"first frame: {what}{fewer}", pairs, FRAME)
+            full = Pairs(pairs.one, tuple(wholes[-taken:]))
             one, other = full.medians
-            yield Row(f"whole screen: {what}", seconds(one), seconds(other), f"{full.ratio:.2f} ×", "–")
+            yield Row(f"whole screen: {what}{fewer}", seconds(one), seconds(other), f"{full.ratio:.2f} ×", "–")
 
     def _hello(self) -> float:
         with self._bare("hello") as terminal:
             return terminal.wait(bare.HELLO) - terminal.begun
 
-    def _framed(self, arguments: Sequence[str], whole: str, wholes: list[float]) -> Callable[[], float]:
+    def _framed(
+        self, env: Mapping[str, str], arguments: Sequence[str], whole: str, wholes: list[float]
+    ) -> Callable[[], float]:
         def framed() -> float:
-            with self._wizard(*arguments) as terminal:
+            with self._wizard(env, *arguments) as terminal:
                 first = terminal.wait("PrivateLink Wizard")
-                wholes.append((first if whole in terminal.text() else terminal.wait(whole)) - terminal.begun)
+                wholes.append(terminal.wait(whole) - terminal.begun)
                 return first - terminal.begun
 
         return framed
@@ -136,7 +156,7 @@ class _Screens:
             other.wait(bare.HELLO)
             other.settle(0.3)
             _until_loaded(ours)
-            keys = typing(KEYS)
+            keys = before(time.monotonic() + GATHERING, typing(KEYS))
             pairs = [(other.answer(key), ours.answer(key)) for key in keys]
         self._bare_input = [one for one, _ in pairs]
         yield from key_rows("key, idle", self._bare_input, [mine for _, mine in pairs], IDLE)
@@ -144,122 +164,172 @@ class _Screens:
     def keys_while_loading(self) -> Iterator[Row]:
         """The same while the SDK child imports: keys count while it is busy; started again until there are enough."""
         found: list[float] = []
-        for _ in range(15):
+        end = time.monotonic() + GATHERING
+        for _ in before(end, range(15)):
             with self._at_alias(hold=True) as ours:
                 child = _sdk_child(ours.pid)
                 if child is None:
                     continue
                 os.kill(child, signal.SIGCONT)
                 still, ticks = 0, _cpu(child)
-                for key in typing(KEYS):
+                for key in before(end, typing(KEYS)):
                     taken = ours.answer(key)
-                    before, ticks = ticks, _cpu(child)
+                    earlier, ticks = ticks, _cpu(child)
                     # A key or two may fall into a wait for the disk or for a core.
-                    still = still + 1 if ticks == before else 0
+                    still = still + 1 if ticks == earlier else 0
                     if ticks is None or still == 3:
                         break  # it has loaded
                     found += [taken] if still == 0 else []
             if len(found) >= WHILE_LOADING:
                 break
-        yield from key_rows(f"key, SDKs loading ({len(found)} keys)", self._bare_input, found, BUSY, most=BIG)
+        yield from key_rows("key, SDKs loading", self._bare_input, found, BUSY, most=BIG)
 
     @contextlib.contextmanager
-    def _at_alias(self, *, hold: bool = False) -> Iterator[Pty]:
+    def _at_alias(self, cluster: Mapping[str, str] | None = None, *, hold: bool = False) -> Iterator[Pty]:
         """The program at step 3's first field. `hold` stops the SDK child in its imports until it is let go on."""
-        with self._wizard("resume", NAME) as terminal:
-            while hold and terminal.read(PATIENCE) and "[ Go on" not in terminal.text():
-                if (child := _sdk_child(terminal.pid)) is not None:
-                    os.kill(child, signal.SIGSTOP)
-                    hold = False
-            if "[ Go on" not in terminal.text():
+        held = None
+        with self._wizard(self._fresh(cluster), "resume", NAME) as terminal:
+            try:
+                while hold and held is None and "[ Go on" not in terminal.text() and terminal.read(PATIENCE):
+                    if (held := _sdk_child(terminal.pid)) is not None:
+                        os.kill(held, signal.SIGSTOP)
                 terminal.wait("[ Go on")
-            terminal.settle()
-            self._go(terminal, NEXT, 3)
-            yield terminal
-
-    @staticmethod
-    def _go(terminal: Pty, key: str, *numbers: int) -> None:
-        """Presses a key for each of these steps, and waits until its title is drawn and its focus is set."""
-        for number in numbers:
-            terminal.forget()
-            terminal.press(key)
-            terminal.wait(GUIDE_STEPS[number - 1].title)
-            terminal.settle(0.2)
+                _go(terminal, 3)
+                terminal.wait(focused("Link service alias"))
+                terminal.settle()
+                yield terminal
+            finally:
+                if held is not None:
+                    with contextlib.suppress(
+                        ProcessLookupError
+                    ):  # a stopped process would never notice that all is over
+                        os.kill(held, signal.SIGCONT)
 
     def keys_while_helm_streams(self) -> Iterator[Row]:
         """Typing into the whole log's search while helm writes a thousand lines a second."""
         if not HELM_4.exists():
             yield Row("key, helm streams", "", "", "get helm with: make tools", "", NOT_MEASURED)
             return
-        home = self._directory / "machine"
-        home.mkdir(mode=0o700)
-        helm, go = home / "helm", home / "go"
+        machine = self._machine("streams")
+        helm, go = machine.home / "helm", machine.home / "go"
         helm.write_text(CHATTY_HELM.format(python=sys.executable, helm=str(HELM_4), rate=LINES_A_SECOND, go=str(go)))
         helm.chmod(0o700)
-        machine = Machine(home, HELM_4)
         with machine.sandbox() as info:
+            answers = changed(info["answers_file"], machine.home / "answers.yml", lambda it: pointing(it, helm))
             # Takes the steps before; step 7 fails, and is done again on the screen.
-            machine.run("streams", changed(info["answers_file"], home / "answers.yml", lambda it: pointing(it, helm)))
+            machine.run(NAME, answers)
             go.touch()
-            terminal = {key: self._env[key] for key in ("TERM", "COLORTERM", "TZ")}
-            with Pty([self._script, "resume", "streams"], machine.env() | terminal) as ours:
-                ours.wait("[ Go on")
-                ours.settle()
-                ours.press(NEXT)
-                ours.wait("needs Registry token first")
-                ours.settle(0.4)
-                self._start(ours, Path(info["registry_token_file"]).read_text().strip())
-                taken = [ours.echo(key, drawn) for key, drawn in searching(KEYS)]
+            try:
+                with self._wizard(machine.env() | _terminal_of(self._env), "resume", NAME) as ours:
+                    ours.wait("[ Go on")
+                    _start(ours, Path(info["registry_token_file"]).read_text().strip())
+                    _open_log(ours)
+                    end = time.monotonic() + GATHERING
+                    taken = [_search(ours, number) for number in before(end, range(KEYS))]
+            finally:
+                go.unlink()
         yield from key_rows(f"key, helm writes {LINES_A_SECOND:,} lines/s", self._bare_input, taken, BUSY, most=BIG)
 
-    @staticmethod
-    def _start(terminal: Pty, token: str) -> None:
-        """Token, plan, yes; then the whole log."""
-        terminal.forget()
-        terminal.press(token)
-        terminal.settle(0.3)
-        # Enter walks over the fields that are right already, to the first choice.
-        for label in ("Chart", "Chart version", "Release", "Namespace", "Values file", "Timeout"):
-            terminal.forget()
-            terminal.press(ENTER)
-            terminal.wait(f"▌✓ {label} ")
-        terminal.press(ENTER)
-        terminal.settle(0.4)
-        terminal.forget()
-        terminal.press(ENTER)
-        terminal.wait("[ Start ]")
-        terminal.settle(0.4)
-        terminal.forget()
-        terminal.press(ENTER)
-        terminal.wait("[ Whole log ]")
-        # Goes to the log's choice by what is told of the focused one.
-        for _ in range(10):
-            terminal.settle_for(0.5)
-            if "the token is not in it" in terminal.text():
-                break
-            terminal.press(RIGHT)
-        terminal.forget()
-        terminal.press(ENTER)
-        terminal.wait("type to search", patience=10)
+    def _machine(self, name: str) -> Machine:
+        home = self._directory / name
+        home.mkdir(mode=0o700)
+        return Machine(home, HELM_4)
 
     # ------------------------------------------------------------ memory
 
     def memory(self) -> Iterator[Row]:
         """What the screen's process holds beside hello, before and after the first call of a cluster."""
-        with self._bare("hello") as other, self._at_alias() as ours:
+        if not HELM_4.exists():
+            yield Row("memory", "", "", "get helm with: make tools", "", NOT_MEASURED)
+            return
+        # A cluster that answers: after a look that is refused, the SDK child is ended.
+        with (
+            self._machine("cluster").sandbox() as info,
+            self._bare("hello") as other,
+            self._at_alias(info) as ours,
+        ):
             other.wait(bare.HELLO)
             other.settle(0.3)
             hello = _pss(other.pid)
             _until_loaded(ours)
             yield memory_row("memory at a step", hello, _pss(ours.pid))
-            self._go(ours, NEXT, 4, 5, 6, 7)
+            _go(ours, 4, 5, 6, 7)
+            ours.wait(focused("Registry token"))
             ours.forget()
             ours.press(LOOK)
-            ours.settle(0.45)
+            ours.wait("has no workloads")
+            ours.settle()
             yield memory_row("memory after a look at a cluster", hello, _pss(ours.pid))
             child = _sdk_child(ours.pid)
-            if child is not None:
-                yield memory_row("memory of the SDK child", hello, _pss(child), budget=None)
+            assert child is not None, "the SDK child is gone after the look"
+            yield memory_row("memory of the SDK child", hello, _pss(child), budget=None)
+
+
+# ---------------------------------------------------------------- ways through the screens
+
+
+def focused(label: str) -> re.Pattern[str]:
+    """What is drawn when the focus comes to a field."""
+    return re.compile(rf"▌\S {label} ")
+
+
+def _go(terminal: Pty, *numbers: int) -> None:
+    """From step to step, each when the one before is drawn."""
+    for number in numbers:
+        terminal.forget()
+        terminal.press(NEXT)
+        terminal.wait(GUIDE_STEPS[number - 1].title)
+
+
+def _enter(terminal: Pty, shown: str | re.Pattern[str]) -> None:
+    """Presses Enter, and waits for what it leads to."""
+    terminal.forget()
+    terminal.press(ENTER)
+    terminal.wait(shown)
+
+
+def _start(terminal: Pty, token: str) -> None:
+    """From the summary to step 7; token, plan, and yes to it."""
+    terminal.forget()
+    terminal.press(NEXT)
+    terminal.wait(focused("Registry token"))
+    terminal.forget()
+    terminal.press(PASTE.format(token))
+    terminal.wait("▌✓ Registry token ")
+    _enter(terminal, focused("Chart"))
+    terminal.wait("reads what is there, shows the plan")  # no token is missing any more
+    # Enter walks over the fields that are right already. What is drawn late still shows the focus before, so what is
+    # waited for stands there only when the focus has come, or has gone on to the first choice.
+    for label in ("Chart version", "Release", "Namespace", "Values file", "Timeout"):
+        _enter(terminal, focused(label))
+    _enter(terminal, re.compile(r"\s✓ Timeout "))
+    _enter(terminal, "[ Start ]")
+    # The question takes no answer before it can have been read.
+    terminal.settle_for(SEEN_SECONDS + QUIET)
+    _enter(terminal, "[ Whole log ]")
+
+
+def _open_log(terminal: Pty) -> None:
+    """From step 7 while helm runs to the whole log's search."""
+    terminal.forget()
+    terminal.press(LEFT)  # from the first choice round to the last
+    terminal.wait("the token is not in it")
+    _enter(terminal, EMPTY_SEARCH)
+
+
+def _search(terminal: Pty, number: int) -> float:
+    """Presses the next key of a search; returns the seconds until the line typed so far is drawn."""
+    at = number % len(SEARCHED)
+    if number and at == 0:
+        # A longer line would not be seen whole. Backspaces are not measured: a longer line shows the shorter one too.
+        terminal.forget()
+        terminal.press(CLEAR)
+        terminal.wait(EMPTY_SEARCH)
+    return terminal.echo(SEARCHED[at], SEARCHED[: at + 1])
+
+
+def _terminal_of(env: Mapping[str, str]) -> dict[str, str]:
+    return {key: env[key] for key in ("TERM", "COLORTERM", "TZ")}
 
 
 # ---------------------------------------------------------------- setups
@@ -300,26 +370,18 @@ def typing(keys: int) -> Iterator[str]:
     return islice(cycle([*TYPED, *(BACKSPACE for _ in TYPED)]), keys)
 
 
-def searching(keys: int) -> Iterator[tuple[str, str]]:
-    """So many keys of a search, each with what is drawn when it is answered: the line typed so far."""
-    typed = ""
-    for number in range(keys):
-        # Lines end before they are too long to be seen whole; what is typed is found in no line, nor in what was.
-        if len(typed) == 40:
-            for _ in range(39):
-                typed = typed[:-1]
-                yield BACKSPACE, typed
-        key = "qxzjvk"[number * number % 6]
-        typed += key
-        yield key, typed
+def before(end: float, values: Iterable[T]) -> Iterator[T]:
+    """Those of `values` that are asked for before `end` (seconds, monotonic)."""
+    return takewhile(lambda _: time.monotonic() < end, values)
 
 
 def key_rows(
     what: str, beside: Sequence[float], ours: Sequence[float], budget: float, *, most: float | None = None
 ) -> Iterator[Row]:
     """The median for information, the 99th percentile with its budget; and the slowest where there is a limit."""
-    if not ours:
-        yield Row(what, "", "", "no key was typed in time", "", NOT_MEASURED)
+    what = f"{what} ({len(ours)} keys)"
+    if not ours or not beside:
+        yield Row(what, "", "", "no key was typed in time, or none beside", "", NOT_MEASURED)
         return
     for name, at in (("p50", 50), ("p99", 99)):
         one, other = percentile(beside, at), percentile(ours, at)
@@ -379,8 +441,9 @@ def _cpu(pid: int | None) -> int | None:
 
 def _until_loaded(terminal: Pty) -> None:
     """Waits until the SDK child has imported what it needs: it computes no more."""
-    before: int | None = -1
-    while (now := _cpu(_sdk_child(terminal.pid))) is None or now != before:
-        before = now
-        terminal.settle(0.1)
-        terminal.read(0.2)
+    end = time.monotonic() + PATIENCE
+    earlier: int | None = -1
+    while (now := _cpu(_sdk_child(terminal.pid))) is None or now != earlier:
+        assert time.monotonic() < end, "no SDK child, or it does not come to rest"
+        earlier = now
+        terminal.settle_for(0.3)
