@@ -113,6 +113,7 @@ class WizardApp(App[int]):
         from wizard.opening import terminal_gone
 
         await close(self, leave_running=True)
+        self.end_serving()
         if terminal_gone():
             # Textual would wait for ever to draw the end on a terminal that nobody has. All that is saved is saved.
             os._exit(EXIT_INTERRUPTED)
@@ -206,6 +207,12 @@ class WizardApp(App[int]):
 
         shown = any(isinstance(screen, Page) and screen.READ_ONLY for screen in self.screen_stack)
         return shown or isinstance(self.start, Review)
+
+    def end_serving(self) -> None:
+        """Ends the sandbox's servers, where some still run: however the screens end, nothing is left behind."""
+        serving, self.serving = self.serving, None
+        if serving is not None:
+            serving.close()
 
     # ------------------------------------------------------------ going about
 
@@ -328,6 +335,7 @@ def run_app(start: Start, places: Places) -> int:
     try:
         code = app.run()
     finally:
+        app.end_serving()
         for line in app.farewell:
             from wizard.output import say_line
 

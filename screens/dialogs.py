@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from screens.chrome import Choice, Choices
 from screens.grid import PLAIN, QUIET, STRONG, Cell, Lines, ink, join, remarks, word, wrapped
+from screens.line_input import LineInput
 from screens.lists import MarkedList
 from screens.page import Sheet
 from state.problem import Problem
@@ -209,7 +210,7 @@ class Ask(Sheet):
         """The question, the line, what is right about it."""
         with Vertical(id="sheet"):
             yield Lines(self._question)
-            yield Input(clean(self._value), compact=True, select_on_focus=True, placeholder=clean(self._label))
+            yield LineInput(clean(self._value), compact=True, select_on_focus=True, placeholder=clean(self._label))
             yield Lines(self._note, id="note")
             yield Choices([Choice("ok", "Go on", self._does)])
 
@@ -262,7 +263,7 @@ class Choose(Sheet):
         with Vertical(id="sheet"):
             yield Lines(self._question)
             if len(self._options) > FILTER_FROM:
-                yield Input(compact=True, placeholder="type to narrow")
+                yield LineInput(compact=True, placeholder="type to narrow")
             yield MarkedList(*self._shown(""), markup=False)
             yield Lines(
                 lambda width: [Content(""), *wrapped("Enter chooses; esc goes back.", width, QUIET), Content("")]

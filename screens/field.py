@@ -22,9 +22,9 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
-from screens.attached import Attached
 from screens.glyphs import sign, style_of
 from screens.grid import LABEL, QUIET, Lines, cell, folded, ink, join, remarks, row, shortened, wrapped
+from screens.line_input import LineInput
 from wizard.drafting import Drafted
 from wizard.guide import Field, ItemStep
 from wizard.text import clean
@@ -71,7 +71,7 @@ Draft = Callable[[FieldModel, str], Drafted]
 """Says what a typed text is, as a value of that field."""
 
 
-class FieldInput(Attached, Input):
+class FieldInput(LineInput):
     """The line one types into. Everything that gets into it is cleaned first, however it comes."""
 
     # A longer value only scrolls further within the same box: a layout of the whole screen at every key is not needed.

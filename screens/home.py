@@ -18,6 +18,7 @@ from screens.chrome import PRODUCT, Choice, Choices, KeyLine, progress
 from screens.dialogs import Ask, problem_lines
 from screens.glyphs import sign, style_of
 from screens.grid import PLAIN, QUIET, STRONG, Lines, heading, ink, join, row, word, wrapped
+from screens.line_input import LineInput
 from screens.lists import MarkedList
 from screens.page import Page
 from screens.times import when
@@ -72,7 +73,7 @@ class HomePage(Page):
         with Vertical(id="home"):
             yield Lines(self._empty, id="empty", classes="page")
             yield Lines(self._columns, id="columns")
-            yield Input(compact=True, placeholder="type to narrow", id="filter")
+            yield LineInput(compact=True, placeholder="type to narrow", id="filter")
             yield MarkedList(id="setups", markup=False)
             with VerticalScroll(id="one", can_focus=False):
                 yield Lines(self._one)

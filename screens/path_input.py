@@ -9,9 +9,8 @@ from urllib.parse import unquote
 from textual.events import Focus, Paste
 from textual.geometry import Region
 from textual.suggester import Suggester
-from textual.widgets import Input
 
-from screens.attached import Attached
+from screens.line_input import LineInput
 from wizard import browsing
 from wizard.text import clean, visible
 
@@ -52,7 +51,7 @@ class Completions(Suggester):
         return next((one for one in found if len(one) > len(value)), None)
 
 
-class PathInput(Attached, Input):
+class PathInput(LineInput):
     """The path. Whatever gets into it is cleaned; a pasted path replaces what stands there."""
 
     def insert(self, text: str, index: int) -> None:

@@ -187,13 +187,11 @@ def new(context: click.Context, name: str, guide_id: str | None, mode: str | Non
 @click.pass_context
 def resume(context: click.Context, name: str) -> int:
     """Open the setup NAME on the screen where it was left; a sandbox setup gets its servers back."""
-    from wizard import opening, rehearsal
+    from wizard import opening
 
     opening.require_terminal()
     places = _places(context)
-    start = opening.resume(places, name)
-    with rehearsal.servers_of(places, name):
-        return _open_screens(start, places)
+    return _open_screens(opening.resume(places, name), places)
 
 
 @app.command()

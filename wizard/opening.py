@@ -44,7 +44,7 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Open the setup `name`, which exists, where it was left. A sandbox setup's servers already answer."""
+    """Open the setup `name`, which exists, where it was left. A sandbox setup gets its servers back."""
 
     name: str
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from state.actor import current_actor
 from state.problem import EXIT_OK
-from state.snapshot import fold
 from wizard.opening import Rehearsal, has_terminal
 from wizard.output import columns, data, say
 from wizard.session import environment_is_ours
@@ -96,22 +95,6 @@ def serving(places: Places, snapshot: Snapshot | None = None) -> Iterator[Sandbo
         yield info
 
 
-@contextmanager
-def servers_of(places: Places, name: str) -> Iterator[None]:
-    """What a setup needs around it while it is open: the servers of a sandbox setup, nothing for a real one.
-
-    Raises Problem when there is no such setup, or as `serving` does.
-    """
-    journal = places.holding(name).read(name)
-    snapshot = fold(journal.header, journal.events)
-    if snapshot.environment is None or not snapshot.environment.data.sandbox:
-        yield
-        return
-    say("Starting the sandbox's servers again…")
-    with serving(places, snapshot):
-        yield
-
-
 class Serving:
     """The sandbox's servers, for an event loop to stop. Made by `start_serving`, and for a rehearsal that opens."""
 
@@ -121,7 +104,11 @@ class Serving:
 
     async def stop(self) -> None:
         """Ends the servers, unless they are somebody else's. Harmless when done twice."""
-        await asyncio.to_thread(self._stack.close)
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """`stop` for who has no event loop any more."""
+        self._stack.close()
 
 
 async def start_serving(places: Places, snapshot: Snapshot | None = None) -> Serving:

@@ -13,10 +13,12 @@ from state.events import Actor, Data, EnvironmentSet, Event, GuideRef, Header
 from state.problem import Problem
 from state.snapshot import Snapshot, fold
 from state.store import Store
+from tests.screens.harness import shown
 from tests.setups import make_setup
 from tests.wizard.engine import NOW
+from wizard import opening
 from wizard.places import Places
-from wizard.rehearsal import servers_of, serving, start_serving
+from wizard.rehearsal import serving, start_serving
 from wizard.sandbox import workdir
 
 
@@ -109,11 +111,16 @@ def test_a_path_that_came_with_a_copied_file_is_not_touched(places: Places, tmp_
     assert not (tmp_path / "other").exists()
 
 
-def test_a_real_setup_is_resumed_without_servers(places: Places, tmp_path: Path):
+async def test_a_setup_is_opened_with_the_servers_it_needs(places: Places, tmp_path: Path):
+    """A real one has none. Those of a sandbox one end with the screens, however these end."""
+    work_dir = workdir.WorkDir(tmp_path / "sandbox")
     make_setup(places.real.state_dir, "real", 0)
-    with servers_of(places, "real"):
-        assert not (tmp_path / "sandbox").exists()
+    async with shown(places, opening.Resume("real")) as (app, _):
+        assert app.serving is None
+        assert not work_dir.path.exists()
     make_setup(places.sandbox.state_dir, "rehearsal", 1)
-    with servers_of(places, "rehearsal"):
-        assert workdir.is_held(workdir.WorkDir(tmp_path / "sandbox"))
-    assert not workdir.is_held(workdir.WorkDir(tmp_path / "sandbox"))
+    async with shown(places, opening.Resume("rehearsal")) as (app, _):
+        assert app.serving is not None
+        assert workdir.is_held(work_dir)
+        app.end_serving()
+    assert not workdir.is_held(work_dir)

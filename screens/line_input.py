@@ -1,0 +1,26 @@
+"""One line to type into, whose keys act in the order in which they were typed."""
+
+from __future__ import annotations
+
+from textual.events import Key
+from textual.widgets import Input
+
+from screens.attached import Attached
+
+
+class LineInput(Attached, Input):
+    """An `Input` that carries out the keys that edit it itself, at once.
+
+    Textual lets such a key go up to the app first, widget by widget, while a letter is inserted right here: a letter
+    typed quickly behind a backspace would come before it, and be what the backspace takes away.
+    """
+
+    async def _on_key(self, event: Key) -> None:
+        # Textual calls the handler of Input after this one, unless the default is prevented.
+        if event.is_printable or (event.key == "right" and self.cursor_at_end):
+            return  # behind the end there is nothing to go to, but something may be offered
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            if await self.app.run_action(binding.action, self):
+                event.stop()
+                event.prevent_default()
+                return
