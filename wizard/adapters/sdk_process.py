@@ -28,6 +28,7 @@ Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 
 START_TIMEOUT = 60.0  # seconds for the child to import its modules; a cold disk takes many
+FINISH_TIMEOUT = 2.0  # seconds that a cancelled call may still take
 
 _BOOT = "import json,sys; sys.path[:]=json.loads(sys.argv[1]); from wizard.adapters.sdk_child import main; main()"
 
@@ -49,6 +50,7 @@ class SdkProcess:
         self._turn = asyncio.Lock()
         self._closed = False
         self._warming: asyncio.Task[None] | None = None
+        self._finishing: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -65,17 +67,38 @@ class SdkProcess:
 
         Raises the `Problem` the function raised; TimeoutError after `timeout` seconds, counted from when the child
         took the call; Problem `sdk-process-ended` when the child dies; RuntimeError with the child's stack for
-        anything else. After a timeout or a cancellation the child is ended, and the next call starts another.
+        anything else. After a timeout the child is ended, and the next call starts another. After a cancellation it
+        has a moment to answer all the same: looks are cancelled when another one fails, and starting takes seconds.
         """
-        async with self._turn:
+        await self._turn.acquire()
+        try:
             child = await self._ready()
+            exchange = asyncio.ensure_future(_exchange(child, (func, args)))
             try:
                 async with asyncio.timeout(timeout):
-                    answer = await _exchange(child, (func, args))
+                    answer = await asyncio.shield(exchange)
+            except asyncio.CancelledError:
+                self._finishing = asyncio.get_running_loop().create_task(self._finish(exchange))
+                raise
             except BaseException:
+                exchange.cancel()
                 await self._end()
                 raise
+        finally:
+            if self._finishing is None:
+                self._turn.release()
         return cast(T, _unpack(answer))
+
+    async def _finish(self, exchange: asyncio.Future[sdk_child.Answer]) -> None:
+        """Keeps the turn until the answer that nobody waits for is out of the pipe; else ends the child."""
+        try:
+            await asyncio.wait({exchange}, timeout=FINISH_TIMEOUT)
+            if not exchange.done() or exchange.cancelled() or exchange.exception() is not None:
+                exchange.cancel()
+                await self._end()
+        finally:
+            self._finishing = None
+            self._turn.release()
 
     async def close(self) -> None:
         """End the child, for good: a call that still waits for its turn is refused, not given another one."""
@@ -85,6 +108,8 @@ class SdkProcess:
             await asyncio.wait({self._warming})
             self._warming = None
         await self._end()
+        if self._finishing is not None:
+            await asyncio.wait({self._finishing})
 
     async def _warm(self) -> None:
         with contextlib.suppress(Problem, TimeoutError, OSError):

@@ -111,6 +111,35 @@ async def test_a_cancelled_call_is_ended(process):
     assert process.pid == before or identity_of(before) is None
 
 
+async def test_a_cancelled_call_that_answers_soon_does_not_cost_the_child(process):
+    """Looks that go on side by side are cancelled when one fails; the next look needs the SDKs again."""
+    await process.call(add, 1, 1, timeout=20)
+    before = process.pid
+    task = asyncio.create_task(process.call(time.sleep, 0.3, timeout=600))
+    for _ in range(5):
+        await asyncio.sleep(0)  # the call is taken up
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    # Its answer is not taken for another call's.
+    assert await process.call(add, 2, 3, timeout=20) == 5
+    assert process.pid == before
+
+
+async def test_closing_behind_a_cancelled_call_leaves_nothing(process):
+    await process.call(add, 1, 1, timeout=20)
+    before = process.pid
+    task = asyncio.create_task(process.call(time.sleep, 600.0, timeout=600))
+    for _ in range(5):
+        await asyncio.sleep(0)  # the call is taken up
+    task.cancel()
+    async with asyncio.timeout(30):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await process.close()
+    assert identity_of(before) is None
+
+
 async def test_a_child_that_dies_is_a_problem_and_replaced(process):
     with pytest.raises(Problem) as caught:
         await process.call(end, timeout=20)
