@@ -19,6 +19,8 @@ from wizard.text import clean
 
 if TYPE_CHECKING:
     from wizard.guide import ItemStep
+    from wizard.view import View
+    from wizard.work import Work
 
 LABEL = 10
 
@@ -58,7 +60,10 @@ class EvidencePage(Page):
             heading(width, "Evidence", f"step {view.step.number} {view.step.title} {' '.join(self._names())}"),
             Content(""),
         ]
-        work = setup.work.get(self._place)
+        return [*lines, *(join(Content(" "), one) for one in self._body(view, setup.work.get(self._place), width - 1))]
+
+    def _body(self, view: View, work: Work | None, width: int) -> list[Content]:
+        lines: list[Content] = []
         if work is not None and work.problem is not None:
             lines += [*problem_lines(work.problem, width), Content("")]
         for check in view.step.checks:
@@ -104,5 +109,5 @@ class EvidencePage(Page):
         """All of it as text."""
         setup = self.wizard.setup
         work = setup.work.get(self._place) if setup is not None else None
-        body = "\n".join(line.plain.rstrip() for line in self._lines(100))
+        body = "\n".join(line.plain.rstrip().removeprefix(" ") for line in self._lines(100))
         return body + (f"\n{problem_text(work.problem)}" if work is not None and work.problem is not None else "")

@@ -54,6 +54,11 @@ def style_of(state: str) -> str:
     return _STATES.get(state, _OTHER)[1]
 
 
+def shown(state: str) -> str:
+    """The word of a state: a look's verdict reads as UI.md names it."""
+    return "failed" if state == "bad" else state
+
+
 def drawable(text: str) -> str:
     """Our own glyphs in ASCII where the terminal can't show more."""
     return in_ascii(text) if plain_terminal() else text

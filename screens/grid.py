@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
 
-from screens.glyphs import sign, style_of
+from screens.glyphs import shown, sign, style_of
 from wizard.text import clean
 
 LABEL = 19
@@ -42,7 +42,7 @@ def word(state: str, text: str | None = None, *, bold: bool = False) -> Content:
     style = style_of(state)
     return join(
         ink(f"{sign(state)} ", f"{style} bold"),
-        ink(state if text is None else text, f"{style} bold" if bold else style),
+        ink(shown(state) if text is None else text, f"{style} bold" if bold else style),
     )
 
 

@@ -45,15 +45,15 @@ class HomePage(Page):
 
     HELP = "Every setup of yours: how far it is, whose turn it is, and what happened last. Enter goes on with one."
     KEYS = (
-        ("up down", "setup"),
         ("enter", "resume"),
-        ("tab", "next"),
         ("^n", "new setup"),
-        ("^r", "read again"),
-        ("f5", "preflight"),
         ("f1", "help"),
         ("^p", "commands"),
         ("^q", "quit"),
+        ("tab", "next"),
+        ("f5", "preflight"),
+        ("^r", "read again"),
+        ("up down", "setup"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "new", "new setup", show=False),

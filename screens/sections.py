@@ -8,7 +8,7 @@ from itertools import islice
 from textual.content import Content
 
 from screens.dialogs import problem_lines
-from screens.glyphs import HEAVY, LIGHT, drawable, sign, style_of
+from screens.glyphs import HEAVY, LIGHT, drawable, shown, sign, style_of
 from screens.grid import LABEL, PLAIN, QUIET, STRONG, heading, ink, join, line, row, under_value, word, wrapped
 from screens.step_model import Callout, CheckLine, StepModel, Words
 from screens.times import lasting, when
@@ -107,8 +107,7 @@ def check_lines(checks: tuple[CheckLine, ...], work: Work | None, width: int, *,
     lines = [heading(width, "Checks", "", right)]
     for check in checks:
         state = "looking" if looking else check.state
-        shown = "looking" if looking else check.state or "not looked"
-        verdict = ink(shown, style_of(state) if state else QUIET)
+        verdict = ink(shown(state) or "not looked", style_of(state) if state else QUIET)
         text = ink(
             f"{check.text}{', advice only' if check.advises and check.state else ''}",
             QUIET if not check.state else PLAIN,

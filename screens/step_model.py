@@ -386,9 +386,7 @@ def _human_choices(view: View, status: SetupStatus, found: Status, fields: tuple
     missing = unobserved(view, status.item_steps) if view.step.needs_observed else ()
     choices = []
     if missing and not needs and current_waiver(view) is None:
-        choices.append(
-            Choice(CONFIRM, label, f"{label} needs proof first: not observed yet is {names(view, missing)}.")
-        )
+        choices.append(Choice(CONFIRM, label, f"{label} needs proof first: {names(view, missing)} not observed yet."))
         choices.append(
             Choice(
                 UNPROVEN, "Go on without proof", "Go on without proof: asks for the reason, which is shown everywhere."
