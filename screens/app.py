@@ -200,6 +200,12 @@ class WizardApp(App[int]):
                 screen.setup_changed()
 
     @property
+    def opened(self) -> OpenSetup:
+        """The open setup, for what is reached from its own screens only."""
+        assert self.setup is not None  # noqa: S101
+        return self.setup
+
+    @property
     def read_only(self) -> bool:
         """Whether a review is shown, or being opened: nothing reached from it may write, start or connect."""
         from screens.page import Page

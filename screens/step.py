@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.events import Paste
 from textual.timer import Timer
 
-from screens import sections, step_actions
+from screens import sections, step_actions, step_fields, step_items
 from screens.band import band_of, owed_of, steps_of
 from screens.chrome import Choices, KeyLine, band_lines, step_list, step_strip
 from screens.field import LONG_FORM, FieldInput, FieldModel, FieldRow
@@ -395,7 +395,7 @@ class StepPage(Page):
                 self._commit(row, row.model, row.input.value)
 
     def _commit(self, row: FieldRow, model: FieldModel, text: str) -> None:
-        self._do(lambda: step_actions.commit(self.wizard, row, model, text))
+        self._do(lambda: step_fields.commit(self.wizard, row, model, text))
 
     # ------------------------------------------------------------ what takes a while
 
@@ -438,24 +438,24 @@ class StepPage(Page):
     def on_field_row_wanted(self, event: FieldRow.Wanted) -> None:
         """A file is to be picked."""
         event.stop()
-        self._ask(lambda: step_actions.pick(self.wizard, event.row))
+        self._ask(lambda: step_fields.pick(self.wizard, event.row))
 
     def on_field_row_secret_taken(self, event: FieldRow.SecretTaken) -> None:
         """The sandbox's portal gives its token."""
         event.stop()
-        self._do(lambda: step_actions.take_secret(self.wizard, event.row))
+        self._do(lambda: step_fields.take_secret(self.wizard, event.row))
 
     def on_field_input_pasted(self, event: FieldInput.Pasted) -> None:
         """Pasted text: the portal's commands fill the form, anything else goes into the field."""
         event.stop()
         row = next((row for row in self.query(FieldRow) if row.input is event.line), None)
         if row is not None:
-            self._do(lambda: step_actions.paste(self.wizard, self, event.text, row))
+            self._do(lambda: step_fields.paste(self.wizard, self, event.text, row))
 
     def on_paste(self, event: Paste) -> None:
         """Text that is pasted beside a field: only the portal's commands mean something there."""
         event.stop()
-        self._do(lambda: step_actions.paste(self.wizard, self, event.text, None))
+        self._do(lambda: step_fields.paste(self.wizard, self, event.text, None))
 
     # ------------------------------------------------------------ items
 
@@ -475,12 +475,12 @@ class StepPage(Page):
     def on_item_tabs_listed(self, event: ItemTabs.Listed) -> None:
         """All items, to pick one."""
         event.stop()
-        self._ask(lambda: step_actions.pick_item(self.wizard, self))
+        self._ask(lambda: step_items.pick_item(self.wizard, self))
 
     def on_item_tabs_added(self, event: ItemTabs.Added) -> None:
         """One more item."""
         event.stop()
-        self._ask(lambda: step_actions.add_item(self.wizard, self))
+        self._ask(lambda: step_items.add_item(self.wizard, self))
 
     # ------------------------------------------------------------ choices and keys
 
@@ -545,7 +545,7 @@ class StepPage(Page):
             dirty[-1].input.focus()
             self.take_back([dirty[-1].model.key])
             return
-        self._do(lambda: step_actions.undo(self.wizard, self))
+        self._do(lambda: step_fields.undo(self.wizard, self))
 
     def action_evidence(self) -> None:
         """What was seen, with its answers and their SHA-256."""
@@ -584,7 +584,7 @@ class StepPage(Page):
             ("Review this setup", "timeline and evidence, read-only", "review"),
         ]
         found += [(choice.label, choice.line, f"choose('{choice.id}')") for choice in self.model.choices]
-        found += step_actions.item_commands(self)
+        found += step_items.item_commands(self)
         return found
 
     def action_choose(self, choice: str) -> None:
@@ -610,7 +610,7 @@ class StepPage(Page):
 
     def action_items(self, what: str) -> None:
         """Adds, links or removes items."""
-        self._ask(lambda: step_actions.change_items(self.wizard, self, what))
+        self._ask(lambda: step_items.change_items(self.wizard, self, what))
 
 
 def _looking(model: StepModel) -> bool:

@@ -1,4 +1,4 @@
-"""What the step screen's keys and buttons mean: questions, then intents of the session or work of the open setup."""
+"""What the step screen's buttons mean: questions, then intents of the session or work of the open setup."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
-from screens import opening
+from screens import opening, step_items
 from screens.chrome import Choice
 from screens.dialogs import Ask, Choose, Confirm, Note
 from screens.glyphs import sign
@@ -26,247 +26,34 @@ from screens.step_model import (
     REOPEN,
     UNPROVEN,
     WHOLE_LOG,
-    kind_label,
     missing_fields,
 )
 from state.events import BAD
 from state.problem import Problem
-from wizard.drafting import drafted, examined_file
 from wizard.guide import ALREADY_DONE, DO_IT_FOR_ME, HAND_OFF, ItemStep, Plan
-from wizard.identifiers import parse, strip_token
-from wizard.secret import Secret
 from wizard.status import current_finding, current_waiver, unobserved
 from wizard.text import clean, one_line
 from wizard.turns import step_word
-from wizard.view import item_steps, linked
+from wizard.view import item_steps
 
 if TYPE_CHECKING:
     from screens.app import WizardApp
-    from screens.field import FieldModel, FieldRow
     from screens.step import StepPage
     from wizard.open_setup import OpenSetup
-    from wizard.portal_commands import PortalCommands
     from wizard.view import View
-
-
-def _setup(app: WizardApp) -> OpenSetup:
-    assert app.setup is not None  # noqa: S101 - the step screen is shown with an open setup only
-    return app.setup
-
-
-# ---------------------------------------------------------------- fields
-
-
-async def commit(app: WizardApp, row: FieldRow, model: FieldModel, text: str) -> None:
-    """Hands a finished draft to the session; what can't be taken stays as a draft, and the row says why.
-
-    The row may have left the screen by then, and more may have been typed into it.
-    """
-    setup = _setup(app)
-    assert model.item_step is not None  # noqa: S101 - step_model says it of every field
-    view = setup.session.view(model.item_step)
-    try:
-        if model.field.secret:
-            taken = _hold(setup, view, model, text)
-        elif model.field.is_file and text.strip():
-            look = await examined_file(view, model.field, text)
-            setup.guarded(setup.session.set_field, model.owner, model.field.key, look.path, file=look.facts)
-            taken = True
-        else:
-            done = setup.guarded(setup.session.set_field, model.owner, model.field.key, text)
-            taken = done.parsed.ok or not text.strip()
-    except Problem as problem:
-        taken = False
-        if setup.not_saved is not None:
-            _keep_draft(setup, model, text)
-            raise
-        if row.is_attached and row.model.key == model.key:
-            row.say("wrong", f"{problem.what} {problem.todo}".strip())
-    if not taken:
-        _keep_draft(setup, model, text)
-        return
-    setup.drafts.pop(model.key, None)
-    if row.is_attached and row.model.key == model.key and row.input.value == text:
-        if model.field.secret:
-            row.forget()
-        else:
-            row.settled(setup.session.snapshot.value(*model.key) or "")
-
-
-def _keep_draft(setup: OpenSetup, model: FieldModel, text: str) -> None:
-    """What could not be taken is there again when one comes back; a secret is not."""
-    if not model.field.secret:
-        setup.drafts[model.key] = text
-
-
-def _hold(setup: OpenSetup, view: View, model: FieldModel, text: str) -> bool:
-    if drafted(view, model.field, model.owner, text).state != "ok":
-        return False
-    _keep_token(setup, model.owner, model.field.key, Secret(strip_token(text)))
-    return True
-
-
-def _keep_token(setup: OpenSetup, owner: str | None, key: str, secret: Secret) -> None:
-    user = setup.session.snapshot.value(owner, "username") or ""
-    setup.hold_secret(owner, key, secret, user=user)
-
-
-async def take_secret(app: WizardApp, row: FieldRow) -> None:
-    """Takes the token that the sandbox's portal shows; it is never drawn."""
-    setup = _setup(app)
-    give = getattr(app.offers, "secret", None)
-    secret = give(row.model.field, row.model.owner) if give is not None else None
-    if secret is not None:
-        _keep_token(setup, row.model.owner, row.model.field.key, secret)
-        row.forget()
-
-
-async def saved(app: WizardApp, work: Callable[[], Awaitable[None]]) -> None:
-    """Does what was asked for. A failed save is loud; nothing is written until the setup was opened again."""
-    setup = _setup(app)
-    try:
-        await work()
-    except Problem as problem:
-        if setup.not_saved is None:
-            raise
-        if any(isinstance(screen, Note) for screen in app.screen_stack):
-            return  # it is being said already
-        if await app.tell(problem, OPEN_AGAIN) == REOPEN:
-            await reopen(app, setup)
-
-
-async def reopen(app: WizardApp, setup: OpenSetup) -> None:
-    """Opens the setup again after a save failed; what was typed meanwhile is there again."""
-    name, drafts = setup.name, dict(setup.drafts)
-    if not await opening.leave(app, "Leave"):
-        return
-    opening.home(app)  # nothing is shown of a setup that is closed, should it not open again
-    await opening.resume(app, name)
-    if app.setup is not None:
-        app.setup.drafts.update(drafts)
-
-
-async def pick(app: WizardApp, row: FieldRow) -> None:
-    """Picks a file for a field."""
-    from screens.file_picker import PickFile
-
-    chosen = await app.ask(PickFile(row.model.field.label, value=row.input.value or row.model.value))
-    if isinstance(chosen, str) and row.is_attached:
-        row.fill(chosen)
-        row.commit()
-
-
-async def paste(app: WizardApp, page: StepPage, text: str, row: FieldRow | None) -> None:
-    """Puts pasted text where it belongs. The portal's commands fill the form; their token goes to memory only."""
-    from wizard.portal_commands import parse_portal_commands
-
-    commands = parse_portal_commands(text)
-    if commands.looks_like_commands:
-        await _fill(app, page, commands)
-        return
-    view = page.view
-    if row is None or view is None:
-        return
-    model = row.model
-    if model.field.secret:
-        row.fill(strip_token(text))
-        return
-    offered = app.offers.of(view, model.field, model.owner) if app.offers is not None else ()
-    found = drafted(view, model.field, model.owner, text, offered)
-    # What is whole replaces what stands there; a piece goes to the cursor.
-    if found.normalized or not row.input.value:
-        row.fill(found.normalized or one_line(text, limit=10_000))
-        if found.normalized and model.field.is_file:
-            row.commit()
-    else:
-        row.input.insert_text_at_cursor(one_line(text, limit=10_000))
-
-
-async def _fill(app: WizardApp, page: StepPage, commands: PortalCommands) -> None:
-    from wizard.answers import TAKEN_FROM_COMMANDS
-
-    setup, view = _setup(app), page.view
-    keys = {field.key for field in page.model.step.fields}
-    wanted = next(
-        (step for step in setup.guide.steps if {field.key for field in step.fields} >= {"registry", "chart"}), None
-    )
-    if not keys & set(TAKEN_FROM_COMMANDS) or view is None:
-        where = (
-            f"Go to step {wanted.number} and paste them there." if wanted else "They belong to no step of this guide."
-        )
-        raise Problem("commands-elsewhere", "These are helm commands; nothing of them was taken.", todo=where)
-    owners = {model.field.key: model for model in page.model.fields}
-    taken, kept = [], []
-    # What was being typed makes way for what the commands say.
-    page.take_back(
-        [owners[key].key for key in ("token", *TAKEN_FROM_COMMANDS) if key in owners and getattr(commands, key)]
-    )
-    if commands.token is not None and "token" in owners:
-        user = commands.username or ""
-        setup.hold_secret(owners["token"].owner, "token", commands.token, user=user)
-        taken.append(owners["token"].field.label)
-    for key in TAKEN_FROM_COMMANDS:
-        value = getattr(commands, key)
-        if value is None or key not in owners:
-            continue
-        model = owners[key]
-        if model.field.is_file:
-            try:
-                look = await examined_file(view, model.field, value)
-            except Problem:
-                continue  # the portal's commands name a file that is yet to be downloaded
-            setup.guarded(setup.session.set_field, model.owner, key, look.path, file=look.facts)
-        elif not setup.guarded(setup.session.set_field, model.owner, key, value).parsed.ok:
-            setup.drafts[model.key] = value
-            kept.append(model.field.label)
-            continue
-        taken.append(model.field.label)
-    for model in owners.values():
-        if model.field.label in taken:
-            setup.drafts.pop(model.key, None)
-    page.go(page.model.item_step, page.model.step)
-    await _tell_filled(app, taken, kept, commands)
-
-
-async def _tell_filled(app: WizardApp, taken: list[str], kept: list[str], commands: PortalCommands) -> None:
-    body = [f"Taken from the commands: {', '.join(taken) or 'nothing'}."]
-    if commands.token is not None:
-        body.append("The token is kept in memory only.")
-    if kept:
-        body.append(f"To be put right: {', '.join(kept)}.")
-    body += [clean(problem) for problem in commands.problems]
-    if commands.unknown:
-        unknown = ", ".join(commands.unknown)
-        body.append(f"Not taken over: {unknown}. Put what they set into the values file, or leave them out.")
-    await app.ask(Confirm("The portal's commands", body, [Choice("ok", "Go on", "Goes on with the form.")]))
-
-
-async def undo(app: WizardApp, page: StepPage) -> None:
-    """Takes back the last answer given since the setup was opened."""
-    setup = _setup(app)
-    done = setup.guarded(setup.session.undo)
-    if done is None:
-        app.notify("Nothing was answered since this setup was opened.", markup=False)
-        return
-    page.settle((done.owner, done.field.key), done.restored or "")
-    held = one_line(done.restored, limit=60) if done.restored else "nothing"
-    app.notify(f"{done.field.label} holds {held} again.", markup=False)
-
-
-# ---------------------------------------------------------------- choices
 
 
 async def chosen(app: WizardApp, page: StepPage, choice: str) -> None:
     """Does what a button of the step says."""
-    setup, place = _setup(app), page.model.item_step
+    setup, place = app.opened, page.model.item_step
     if choice == REOPEN:
         await reopen(app, setup)
     elif choice == ADD:
-        await add_item(app, page)
+        await step_items.add_item(app, page)
     elif choice == HOME:
         await home(app)
     elif choice == LINK:
-        await link_items(app, page)
+        await step_items.link_items(app, page)
     elif choice == WHOLE_LOG and page.model.work is not None:
         from screens.log import LogPage
 
@@ -289,7 +76,7 @@ async def chosen(app: WizardApp, page: StepPage, choice: str) -> None:
 
 async def _ready(app: WizardApp, page: StepPage, place: ItemStep) -> bool:
     """Whether nothing is missing; else moves to what is."""
-    setup = _setup(app)
+    setup = app.opened
     if page.unfinished():
         return False
     missing = missing_fields(page.model.fields)
@@ -308,7 +95,7 @@ async def _ready(app: WizardApp, page: StepPage, place: ItemStep) -> bool:
 
 async def do_it(app: WizardApp, page: StepPage, place: ItemStep) -> None:
     """Plans, shows exactly what would run, and on a yes does it."""
-    setup = _setup(app)
+    setup = app.opened
     if not await _ready(app, page, place):
         return
     plan = await _fresh_plan(setup, place)
@@ -366,7 +153,7 @@ def _change_line(sign: str, text: str) -> Content:
 
 async def confirm(app: WizardApp, page: StepPage, place: ItemStep) -> None:
     """Confirms the step's exact words, which stand on the screen."""
-    setup = _setup(app)
+    setup = app.opened
     if not await _ready(app, page, place):
         return
     view = setup.session.view(place)
@@ -405,7 +192,7 @@ async def _against_the_look(app: WizardApp, found: str, todo: str) -> bool:
 
 
 async def _needs_proof(app: WizardApp, page: StepPage, place: ItemStep, missing: tuple[ItemStep, ...]) -> None:
-    setup = _setup(app)
+    setup = app.opened
     first = setup.guide.step(missing[0].step)
     problem = Problem(
         "not-observed",
@@ -428,7 +215,7 @@ async def _needs_proof(app: WizardApp, page: StepPage, place: ItemStep, missing:
 
 async def go_on_unproven(app: WizardApp, page: StepPage, place: ItemStep) -> None:
     """Asks for the reason, then confirms without observed proof."""
-    setup = _setup(app)
+    setup = app.opened
     if not await _ready(app, page, place):
         return
     suggest = getattr(app.offers, "unproven_reason", None)
@@ -452,7 +239,7 @@ async def go_on_unproven(app: WizardApp, page: StepPage, place: ItemStep) -> Non
 
 async def hand_off(app: WizardApp, page: StepPage, place: ItemStep) -> None:
     """Shows the message for the other team to copy, and makes the step theirs."""
-    setup = _setup(app)
+    setup = app.opened
     view = setup.session.view(place)
     text = hand_off_text(setup, view)
     team = view.step.team
@@ -521,109 +308,45 @@ async def say_gone(app: WizardApp, setup: OpenSetup, place: ItemStep) -> None:
         setup.resume(change, gone=True)
 
 
-# ---------------------------------------------------------------- items
+# ---------------------------------------------------------------- elsewhere
 
 
-async def add_item(app: WizardApp, page: StepPage) -> None:
-    """Adds an item of the kind this step needs, and asks only what is not clear: which others it belongs to."""
-    setup, kind = _setup(app), page.model.adds
-    session = setup.session
-    taken = session.snapshot.items.get(kind, ())
-    name = await app.ask(_name_question(app, setup, kind, taken))
-    if not isinstance(name, str):
+async def saved(app: WizardApp, work: Callable[[], Awaitable[None]]) -> None:
+    """Does what was asked for. A failed save is loud; nothing is written until the setup was opened again."""
+    setup = app.opened
+    try:
+        await work()
+    except Problem as problem:
+        if setup.not_saved is None:
+            raise
+        if any(isinstance(screen, Note) for screen in app.screen_stack):
+            return  # it is being said already
+        if await app.tell(problem, OPEN_AGAIN) == REOPEN:
+            await reopen(app, setup)
+
+
+async def reopen(app: WizardApp, setup: OpenSetup) -> None:
+    """Opens the setup again after a save failed; what was typed meanwhile is there again."""
+    name, drafts = setup.name, dict(setup.drafts)
+    if not await opening.leave(app, "Leave"):
         return
-    item = setup.guarded(session.add_item, kind, name)
-    await _relate(app, setup, item)
-    step = page.model.step
-    places = item_steps(setup.guide, session.snapshot, step)
-    page.go(next((place for place in places if item in place.items), None), step)
+    opening.home(app)  # nothing is shown of a setup that is closed, should it not open again
+    await opening.resume(app, name)
+    if app.setup is not None:
+        app.setup.drafts.update(drafts)
 
 
-def _name_question(app: WizardApp, setup: OpenSetup, kind: str, taken: tuple[str, ...]) -> Ask:
-    label = kind_label(setup, kind)
-
-    def judge(text: str) -> tuple[bool, str, str]:
-        parsed = parse("item-name", text)
-        if parsed.ok and parsed.normalized in taken:
-            return False, "wrong", f"there is a {label} of that name"
-        return parsed.ok, parsed.state, parsed.message or f"a name of your own for this {label}"
-
-    known = getattr(app.offers, "item_names", None)
-    names = [*(known(kind) if known is not None else ()), *(f"{kind}-{number:02d}" for number in range(1, 1000))]
-    return Ask(
-        f"Add a {label}",
-        "Name",
-        judge,
-        value=next((name for name in names if name not in taken), ""),
-        body=["It is only what this setup calls it; nothing is made by it."],
-    )
-
-
-async def _relate(app: WizardApp, setup: OpenSetup, item: str) -> None:
-    """Says which other items a new one belongs to, where that is not clear by itself."""
-    session = setup.session
-    kind = setup.guide.kind(item.partition("/")[0])
-    if kind is None:
-        return
-    for reference in kind.references:
-        targets = session.snapshot.items.get(reference.kind, ())
-        if len(targets) > 1:
-            target = await app.ask(Choose(f"{kind.label}: which {reference.kind}?", [(one, one) for one in targets]))
-            if isinstance(target, str):
-                setup.guarded(session.set_reference, item, reference.key, target)
-    for other in setup.guide.kinds:
-        if other.name in kind.linked_to:
-            await _link(app, setup, item, other.name, from_new=True)
-        elif kind.name in other.linked_to:
-            await _link(app, setup, item, other.name, from_new=False)
-
-
-async def _link(app: WizardApp, setup: OpenSetup, item: str, kind: str, *, from_new: bool) -> None:
-    session = setup.session
-    others = [f"{kind}/{name}" for name in session.snapshot.items.get(kind, ())]
-    while others:
-        if len(others) == 1 and not any(linked(session.snapshot, item, one) for one in _all(setup, kind)):
-            choice: Any = others[0]
-        else:
-            options = [(one, one.partition("/")[2]) for one in others]
-            choice = await app.ask(Choose(f"Link {item.partition('/')[2]} with", options, body=["esc: with no more"]))
-        if not isinstance(choice, str):
-            return
-        source, target = (item, choice) if from_new else (choice, item)
-        setup.guarded(session.link, source, target)
-        others.remove(choice)
-
-
-def _all(setup: OpenSetup, kind: str) -> list[str]:
-    return [f"{kind}/{name}" for name in setup.session.snapshot.items.get(kind, ())]
-
-
-async def link_items(app: WizardApp, page: StepPage) -> None:
-    """Links items of a step's kinds that are not linked yet."""
-    setup = _setup(app)
-    first, *rest = page.model.step.per
-    for item in _all(setup, first):
-        for kind in rest:
-            source = setup.guide.kind(first)
-            await _link(app, setup, item, kind, from_new=bool(source and kind in source.linked_to))
-    page.setup_changed()
-
-
-async def pick_item(app: WizardApp, page: StepPage) -> None:
-    """Picks one of the step's items."""
-    width = max((len(tab.name) for tab in page.model.tabs), default=0) + 3
-    options: list[tuple[str, Any]] = [
-        (str(at), join(ink(tab.name.ljust(width)), word(tab.state, tab.text))) for at, tab in enumerate(page.model.tabs)
-    ]
-    here = next((str(at) for at, tab in enumerate(page.model.tabs) if tab.item_step == page.model.item_step), "")
-    answer = await app.ask(Choose(page.model.step.title, options, here=here))
-    if isinstance(answer, str):
-        page.go(page.model.tabs[int(answer)].item_step, page.model.step)
+def look_all(setup: OpenSetup) -> None:
+    """Looks at every item's step that has something to look at."""
+    for step in setup.guide.steps:
+        if step.checks:
+            for place in item_steps(setup.guide, setup.session.snapshot, step):
+                setup.look(place)
 
 
 async def pick_step(app: WizardApp, page: StepPage) -> None:
     """Picks a step, or home."""
-    setup = _setup(app)
+    setup = app.opened
     session = setup.session
     status = session.status()
     options: list[tuple[str, Any]] = []
@@ -638,74 +361,6 @@ async def pick_step(app: WizardApp, page: StepPage) -> None:
         page.go(None, chosen_step)
 
 
-def item_commands(page: StepPage) -> list[tuple[str, str, str]]:
-    """What the palette offers about items."""
-    setup = page.open
-    found = [("Add an item", "adds one more of what this step is taken for", "items('add')")] if page.model.adds else []
-    if any(kind.linked_to for kind in setup.guide.kinds):
-        found.append(("Link items", "says which items belong together", "items('link')"))
-        found.append(("Unlink items", "takes a link back", "items('unlink')"))
-    if any(setup.session.snapshot.items.values()):
-        found.append(("Remove an item", "removes an item with its values and links", "items('remove')"))
-    return found
-
-
-async def change_items(app: WizardApp, page: StepPage, what: str) -> None:
-    """Adds, links, unlinks or removes items, by name."""
-    setup = _setup(app)
-    snapshot = setup.session.snapshot
-    if what == "add":
-        await add_item(app, page)
-    elif what == "link":
-        sources = [item for kind in setup.guide.kinds if kind.linked_to for item in _all(setup, kind.name)]
-        source = await app.ask(Choose("Link which", [(item, item) for item in sources]))
-        if isinstance(source, str) and (kind := setup.guide.kind(source.partition("/")[0])) is not None:
-            for other in kind.linked_to:
-                targets = [one for one in _all(setup, other) if not linked(snapshot, source, one)]
-                target = await app.ask(Choose("With which", [(one, one) for one in targets])) if targets else None
-                if isinstance(target, str):
-                    setup.guarded(setup.session.link, source, target)
-    elif what == "unlink":
-        options = [(f"{one} {other}", f"{one} and {other}") for one, other in snapshot.links]
-        answer = await app.ask(Choose("Take back which link", options)) if options else None
-        if isinstance(answer, str):
-            setup.guarded(setup.session.unlink, *answer.split(" "))
-    elif what == "remove":
-        await _remove(app, setup)
-    page.setup_changed()
-
-
-async def _remove(app: WizardApp, setup: OpenSetup) -> None:
-    items = [f"{kind}/{name}" for kind, names in setup.session.snapshot.items.items() for name in names]
-    item = await app.ask(Choose("Remove which", [(one, one) for one in items]))
-    if not isinstance(item, str):
-        return
-    busy = any(item in work.item_step.items for work in setup.running())
-    body = [
-        f"{item} is taken out of this setup with its values and links. The journal keeps its history.",
-        "Nothing in Azure or the cluster is changed by it.",
-    ]
-    choices = [
-        Choice("back", "Back", "Back: nothing is changed."),
-        Choice("remove", "Remove", f"Takes {item} out of this setup."),
-    ]
-    if busy:
-        raise Problem("busy-item", f"Something runs for {item}.", todo="Wait for its end, or cancel it first.")
-    if await app.ask(Confirm(f"Remove {item}?", body, choices, danger=True)) == "remove":
-        setup.guarded(setup.session.remove_item, item)
-
-
-# ---------------------------------------------------------------- elsewhere
-
-
-def look_all(setup: OpenSetup) -> None:
-    """Looks at every item's step that has something to look at."""
-    for step in setup.guide.steps:
-        if step.checks:
-            for place in item_steps(setup.guide, setup.session.snapshot, step):
-                setup.look(place)
-
-
 async def home(app: WizardApp) -> None:
     """The list of setups."""
     await opening.go_home(app)
@@ -713,4 +368,4 @@ async def home(app: WizardApp) -> None:
 
 async def review(app: WizardApp) -> None:
     """The open setup, read-only."""
-    await opening.review(app, str(_setup(app).writer.path))
+    await opening.review(app, str(app.opened.writer.path))
