@@ -17,16 +17,23 @@ from tests.end_to_end.harness import WAIT, Machine
 
 # The screens' side of the contract, with the screens left out: what they do while they are open, and how they end.
 SCREENS = """
-import os, signal, subprocess, sys, types
+import asyncio, os, signal, subprocess, sys, types
+from state.snapshot import fold
 from wizard.opening import Rehearsal, Resume
+from wizard.rehearsal import start_serving
 
 def run_app(start, places):
     if isinstance(start, Rehearsal):
         print("reset", start.reset, start.info.registry)
+        serving = start.serving
+    else:
+        journal = places.holding(start.name).read(start.name)
+        serving = asyncio.run(start_serving(places, fold(journal.header, journal.events)))
     check = subprocess.run([sys.executable, "-m", "wizard", "check", "rehearsal", "-o", "json"], capture_output=True)
     print("check", check.returncode, "of", start.in_words, flush=True)
     if os.environ.get("END") == "kill -9":
         os.kill(os.getpid(), signal.SIGKILL)
+    serving.close()
     return 0
 
 stand_in = sys.modules["screens.app"] = types.ModuleType("screens.app")

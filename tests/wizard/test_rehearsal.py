@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from screens.home import HomePage
 from state.actor import current_actor
 from state.events import Actor, Data, EnvironmentSet, Event, GuideRef, Header
 from state.problem import Problem
 from state.snapshot import Snapshot, fold
 from state.store import Store
-from tests.screens.harness import shown
+from tests.screens.harness import shown, text_of
+from tests.screens.harness import until as until_drawn
 from tests.setups import make_setup
 from tests.wizard.engine import NOW
 from wizard import opening
@@ -124,3 +126,17 @@ async def test_a_setup_is_opened_with_the_servers_it_needs(places: Places, tmp_p
         assert workdir.is_held(work_dir)
         app.end_serving()
     assert not workdir.is_held(work_dir)
+
+
+async def test_a_sandbox_setup_without_helm_says_how_to_get_one(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its servers can't come back without; home is below, for a setup that needs none."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    make_setup(places.sandbox.state_dir, "rehearsal", 1)
+    async with shown(places, opening.Resume("rehearsal")) as (app, pilot):
+        await until_drawn(pilot, lambda: "There is no helm 3.8 or newer on PATH." in text_of(app))
+        assert "--fetch-helm" in text_of(app)
+        await pilot.press("escape")
+        await until_drawn(pilot, lambda: isinstance(app.screen, HomePage))
+    assert not (tmp_path / "sandbox").exists()
