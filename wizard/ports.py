@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from wizard.azure import AzureReader, AzureWriter
 from wizard.secret import Secret
 
 Progress = Callable[[str], None]
@@ -212,6 +213,7 @@ class Readers:
     dns: DnsReader | None = None
     cluster: ClusterReader | None = None
     helm: HelmReader | None = None
+    azure: AzureReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,3 +221,4 @@ class Writers:
     """What may change something. Review is built without this."""
 
     helm: HelmWriter | None = None
+    azure: AzureWriter | None = None

@@ -1,0 +1,229 @@
+"""Azure as the session needs it: what is found there as plain structs, and the two ports (DESIGN.md section 3).
+
+Ids are ARM Resource IDs as Azure spells them; compare them without case. No struct holds an SDK type, so that the
+SDKs can run in another process. Every method raises `state.problem.Problem` for what the user must hear; its `code` is
+Azure's error code in words of ours (wizard.adapters.azure_errors).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+APPROVED, PENDING, REJECTED, DISCONNECTED = "Approved", "Pending", "Rejected", "Disconnected"
+"""Connection states of a Private Endpoint; Azure may say others, which are shown as they are."""
+
+SUCCEEDED, UPDATING, FAILED, DELETING = "Succeeded", "Updating", "Failed", "Deleting"
+"""Provisioning states. A resource is at rest in Succeeded or Failed; Succeeded is not Approved (AZURE.md)."""
+
+
+# ---------------------------------------------------------------- what is found
+
+
+@dataclass(frozen=True, slots=True)
+class AzureIdentity:
+    """As whom Azure is asked. Pinned by tenant and object id; `name` is for people (a user name or an app's id)."""
+
+    tenant_id: str
+    object_id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription that can be read. `state` is Azure's: Enabled, Warned, PastDue, Disabled, Deleted."""
+
+    id: str
+    name: str
+    state: str
+    tenant_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceGroup:
+    """A resource group."""
+
+    id: str
+    name: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet. `free` addresses, None when Azure does not tell enough to count them.
+
+    `endpoint_policies` is privateEndpointNetworkPolicies: unless `Disabled`, creating an endpoint may be refused.
+    """
+
+    id: str
+    name: str
+    prefixes: tuple[str, ...] = ()
+    free: int | None = None
+    endpoint_policies: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A VNet. `dns_servers`: its own ones; then linked zones are asked only where those forward to Azure."""
+
+    id: str
+    name: str
+    location: str
+    dns_servers: tuple[str, ...] = ()
+    subnets: tuple[Subnet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A Private Endpoint. `service` is the alias or Resource ID it connects to, `connection` its connection state,
+    `message` what the other side says of it. `addresses` are its private IPs, read from its network interface."""
+
+    id: str
+    name: str
+    location: str
+    subnet_id: str
+    service: str
+    provisioning: str
+    connection: str
+    message: str = ""
+    nic_id: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A private DNS zone."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneLink:
+    """A zone's link to a VNet. `state` is virtualNetworkLinkState: Completed, InProgress."""
+
+    id: str
+    name: str
+    zone_id: str
+    network_id: str
+    state: str = ""
+    provisioning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ARecord:
+    """An A record set; `name` is relative to its zone, `@` at its apex. `ttl` in seconds."""
+
+    zone_id: str
+    name: str
+    addresses: tuple[str, ...]
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One action at a scope. `allowed` is likely, never certain: policies, deny assignments, locks and PIM are not
+    shown by Azure. None: it could not be asked."""
+
+    scope: str
+    action: str
+    allowed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Where an operation that this process began stands: `InProgress`, `Succeeded`, `Failed`, `Canceled`, or empty
+    when it is not known any more (another process began it): then the resource itself tells."""
+
+    status: str
+    problem: str = ""
+    code: str = ""
+    message: str = ""
+
+
+# ---------------------------------------------------------------- what is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class WantedEndpoint:
+    """An endpoint to create. It is always asked for as a manual connection; an alias allows no other (AZURE.md)."""
+
+    id: str
+    location: str
+    subnet_id: str
+    service: str
+    nic_name: str
+    message: str = field(default="")
+
+
+# ---------------------------------------------------------------- ports
+
+
+class AzureReader(Protocol):
+    """Looks. Every request is a GET, but for the visibility POST, which changes nothing.
+
+    Lists hold everything that can be read, pages put together. A thing that is not there is None; one that may not be
+    read raises Problem `forbidden`.
+    """
+
+    async def identity(self) -> AzureIdentity: ...
+
+    async def subscriptions(self) -> tuple[Subscription, ...]: ...
+
+    async def resource_groups(self, subscription: str) -> tuple[ResourceGroup, ...]: ...
+
+    async def networks(self, subscription: str) -> tuple[Network, ...]: ...
+
+    async def network(self, network_id: str) -> Network | None: ...
+
+    async def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """The endpoint with its private IPs."""
+        ...
+
+    async def endpoints(self, subscription: str) -> tuple[Endpoint, ...]:
+        """All of a subscription, with their private IPs: the pages of two lists, whatever their number."""
+        ...
+
+    async def visible(self, subscription: str, location: str, alias: str) -> bool: ...
+
+    async def auto_approved(self, subscription: str, location: str) -> tuple[str, ...]:
+        """Resource IDs of the services that approve this subscription's endpoints by themselves."""
+        ...
+
+    async def provider_registered(self, subscription: str, namespace: str) -> bool: ...
+
+    async def permissions(self, scope: str, actions: Sequence[str]) -> tuple[Permission, ...]: ...
+
+    async def zones(self, subscription: str) -> tuple[Zone, ...]: ...
+
+    async def zone_links(self, zone_id: str) -> tuple[ZoneLink, ...]: ...
+
+    async def a_record(self, zone_id: str, name: str) -> ARecord | None: ...
+
+
+class AzureWriter(Protocol):
+    """Begins a change and returns at once; how it goes is asked by `operation`, and by reading the resource.
+
+    A change is one request. None is ever sent a second time for the same plan: what it left is read instead.
+    """
+
+    async def create_endpoint(self, wanted: WantedEndpoint) -> None: ...
+
+    async def delete_endpoint(self, endpoint_id: str) -> None: ...
+
+    async def create_zone(self, zone_id: str) -> None:
+        """Only when it is not there yet (If-None-Match)."""
+        ...
+
+    async def create_link(self, link_id: str, network_id: str) -> None:
+        """Only when it is not there yet; without automatic registration."""
+        ...
+
+    async def set_a_record(self, record: ARecord, *, replacing: ARecord | None) -> None:
+        """Writes the whole record set: a new one only when there is none, else only over `replacing`."""
+        ...
+
+    async def operation(self, resource_id: str) -> Operation:
+        """Where the last change of that resource, begun by this process, stands. One request at most."""
+        ...
