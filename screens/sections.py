@@ -13,7 +13,6 @@ from screens.grid import LABEL, PLAIN, QUIET, STRONG, heading, ink, join, line, 
 from screens.step_model import Callout, CheckLine, StepModel, Words
 from screens.times import lasting, when
 from state.clock import now
-from state.problem import Problem
 from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Plan
 from wizard.work import LOOKING, PLANNING, RESUMING, Part, Phase, Work
 
@@ -22,7 +21,7 @@ PLAN_ROWS = 14
 """Changes shown; the confirmation has them all."""
 
 
-def title_lines(model: StepModel, width: int) -> list[Content]:
+def title(model: StepModel, width: int) -> list[Content]:
     """Number, title, whose step it is, and why there is such a step."""
     step = model.step
     name = ink(f"{step.number}  {step.title}", STRONG)
@@ -33,8 +32,10 @@ def title_lines(model: StepModel, width: int) -> list[Content]:
     ]
 
 
-def instruction_lines(model: StepModel, width: int, *, unfolded: bool) -> list[Content]:
-    """What a person does for this step; one line while folded away."""
+def instructions(model: StepModel, width: int, *, unfolded: bool, chosen: bool) -> list[Content]:
+    """What a person does for this step; one line while folded away, none while it is being done unless `chosen`."""
+    if model.busy and not chosen:
+        return []
     steps = model.step.instructions
     if not unfolded:
         return [heading(width, "What to do", f"{len(steps)} lines", "f6 shows them")]
@@ -46,14 +47,25 @@ def instruction_lines(model: StepModel, width: int, *, unfolded: bool) -> list[C
     return lines
 
 
+def warnings(model: StepModel, width: int, *, tall: bool) -> list[Content]:
+    """What the step itself warns of; what is wrong now comes first."""
+    if model.callout or model.problem or (not tall and model.busy):
+        return []
+    return [one for text in model.warnings for one in warning_lines(text, width)]
+
+
 def warning_lines(text: str, width: int) -> list[Content]:
     """A warning that belongs to the step itself."""
     first, *more = wrapped(text, width - 2)
     return [join(ink(f"{sign('stale')} ", "$warning bold"), first), *(join(Content("  "), one) for one in more)]
 
 
-def callout_lines(callout: Callout, width: int) -> list[Content]:
+def callout(model: StepModel, width: int, *, tall: bool) -> list[Content]:
     """A bad truth: it outranks the fields."""
+    return _callout_lines(model.callout, width) if model.callout else []
+
+
+def _callout_lines(callout: Callout, width: int) -> list[Content]:
     style = style_of(callout.state)
     head = join(word(callout.state, callout.word or None, bold=True), Content("   "))
     first, *more = wrapped(callout.text, max(10, width - head.cell_length), f"{style} bold")
@@ -63,13 +75,17 @@ def callout_lines(callout: Callout, width: int) -> list[Content]:
     return lines
 
 
-def callout_problem(problem: Problem, width: int, *, tall: bool) -> list[Content]:
+def problem(model: StepModel, width: int, *, tall: bool) -> list[Content]:
     """What went wrong while acting, in full where there is room; f4 has the rest."""
-    return problem_lines(problem, width, details=6 if tall else 3)
+    return problem_lines(model.problem, width, details=6 if tall else 3) if model.problem else []
 
 
-def words_lines(words: Words, width: int) -> list[Content]:
+def words(model: StepModel, width: int, *, tall: bool) -> list[Content]:
     """The exact words that are confirmed, and who confirmed them."""
+    return _words_lines(model.words, width) if model.words else []
+
+
+def _words_lines(words: Words, width: int) -> list[Content]:
     about = "written with your name when you confirm" if not words.said else words.said
     lines = [heading(width, "In these words", about)]
     glyph = ink(
@@ -83,7 +99,16 @@ def words_lines(words: Words, width: int) -> list[Content]:
 # ---------------------------------------------------------------- plan and checks
 
 
-def plan_lines(plan: Plan, read: str, width: int, *, tall: bool) -> list[Content]:
+def plan(model: StepModel, width: int, *, tall: bool) -> list[Content]:
+    """What acting would do, or that it is being read."""
+    if model.work is not None and (reading := _reading_lines(model.work, width)):
+        return reading
+    if model.planned is None or (model.busy and not tall):
+        return []
+    return _plan_lines(model.planned.plan, model.planned.ts, width, tall=tall)
+
+
+def _plan_lines(plan: Plan, read: str, width: int, *, tall: bool) -> list[Content]:
     """What acting would do. Short screens leave out what is already so; the heading still counts it."""
     counts = [(sum(change.sign == mark for change in plan.changes), named) for mark, named in _COUNTED]
     about = ", ".join(f"{count} {named}" for count, named in counts if count) or "nothing to do"
@@ -100,8 +125,14 @@ def plan_lines(plan: Plan, read: str, width: int, *, tall: bool) -> list[Content
     return lines
 
 
-def check_lines(checks: tuple[CheckLine, ...], work: Work | None, width: int, *, tall: bool) -> list[Content]:
+def checks(model: StepModel, width: int, *, tall: bool) -> list[Content]:
     """What was looked at and found; a look under way says so."""
+    if not model.checks or model.busy:
+        return []
+    return _check_lines(model.checks, model.work, width, tall=tall)
+
+
+def _check_lines(checks: tuple[CheckLine, ...], work: Work | None, width: int, *, tall: bool) -> list[Content]:
     looking = work is not None and work.running and work.kind == LOOKING
     right = f"asked {when(work.since, now())}" if looking and work is not None else "^r looks now"
     lines = [heading(width, "Checks", "", right)]
@@ -132,7 +163,13 @@ def check_lines(checks: tuple[CheckLine, ...], work: Work | None, width: int, *,
 # ---------------------------------------------------------------- running
 
 
-def running_lines(work: Work, usual: tuple[float, float] | None, width: int, *, tall: bool) -> list[Content]:
+def running(model: StepModel, width: int, *, tall: bool) -> list[Content]:
+    """What runs, or how it ended."""
+    work = model.work
+    return _running_lines(work, model.step.usual, width, tall=tall) if work is not None and model.shows_work else []
+
+
+def _running_lines(work: Work, usual: tuple[float, float] | None, width: int, *, tall: bool) -> list[Content]:
     """Elapsed over the time limit, one row a phase, and a row for each workload that is waited for."""
     about = f"usually {lasting(usual[0])} to {lasting(usual[1])}" if usual else ""
     state = "running" if work.running else "failed" if work.problem else "done"
@@ -234,21 +271,37 @@ def _phase_line(width: int, state: str, name: str, result: str, seconds: float, 
     )
 
 
-def log_heading(work: Work, count: int, width: int) -> list[Content]:
+def _shown_log(model: StepModel, *, tall: bool) -> Work | None:
+    # When all went well, a short screen has better use for the rows.
+    work = model.work
+    shown = work is not None and model.shows_work and work.lines > 0 and (tall or work.running)
+    return work if shown else None
+
+
+def _log_rows(*, tall: bool) -> int:
+    return 5 if tall else 3
+
+
+def log_heading(model: StepModel, width: int, *, tall: bool) -> list[Content]:
     """How much of the log is shown below."""
+    work, count = _shown_log(model, tall=tall), _log_rows(tall=tall)
+    if work is None:
+        return []
     return [heading(width, "Log", f"last {min(count, work.lines)} of {work.lines} lines")]
 
 
-def log_lines(work: Work, count: int, width: int) -> list[Content]:
+def log(model: StepModel, width: int, *, tall: bool) -> list[Content]:
     """The last lines of the log, newest last."""
-    last = islice(reversed(work.log), count)
+    work = _shown_log(model, tall=tall)
+    if work is None:
+        return []
+    last = islice(reversed(work.log), _log_rows(tall=tall))
     return [
         row(width, (ink(when(one.ts, now()), QUIET), 10), (ink(one.text, QUIET), 0)) for one in reversed(list(last))
     ]
 
 
-def reading_lines(work: Work, width: int) -> list[Content]:
-    """A plan that is being read, or could not be."""
+def _reading_lines(work: Work, width: int) -> list[Content]:
     if work.kind != PLANNING:
         return []
     if work.running:

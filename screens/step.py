@@ -28,7 +28,6 @@ from state.clock import now
 from wizard.drafting import Drafted, drafted
 from wizard.impact import impact, impact_sentence
 from wizard.view import item_steps
-from wizard.work import ACTING, RESUMING
 
 if TYPE_CHECKING:
     from wizard.guide import ItemStep, Step
@@ -141,21 +140,24 @@ class StepPage(Page):
             yield Lines(self._draw_steps, id="steps")
             with Vertical(id="body"):
                 with VerticalScroll(id="scroll", can_focus=False):
-                    yield Lines(lambda width: sections.title_lines(self.model, width), classes="title tall")
+                    yield Lines(lambda width: sections.title(self.model, width), classes="title tall")
                     yield ItemTabs()
-                    yield Lines(self._draw_problem, id="problem", classes="danger section")
-                    yield Lines(self._draw_callout, id="callout", classes="danger section")
-                    yield Lines(self._draw_warnings, id="warnings", classes="care section")
+                    yield self._section(sections.problem, "problem", "danger section")
+                    yield self._section(sections.callout, "callout", "danger section")
+                    yield self._section(sections.warnings, "warnings", "care section")
                     yield Lines(self._draw_instructions, id="instructions", classes="section")
                     yield Vertical(*self._rows(), id="fields")
-                    yield Lines(self._draw_words, id="words", classes="section")
-                    yield Lines(self._draw_plan, id="plan", classes="section")
-                    yield Lines(self._draw_running, id="running", classes="section")
-                    yield Lines(self._draw_log_heading, id="log-heading")
-                    yield Lines(self._draw_log, id="log", classes="log")
-                    yield Lines(self._draw_checks, id="checks", classes="section")
+                    yield self._section(sections.words, "words")
+                    yield self._section(sections.plan, "plan")
+                    yield self._section(sections.running, "running")
+                    yield self._section(sections.log_heading, "log-heading", "")
+                    yield self._section(sections.log, "log", "log")
+                    yield self._section(sections.checks, "checks")
                 yield Choices(self.model.choices)
         yield KeyLine(self.KEYS)
+
+    def _section(self, draw: Callable[..., list[Content]], name: str, classes: str = "section") -> Lines:
+        return Lines(lambda width: draw(self.model, width, tall=self.tall), id=name, classes=classes)
 
     def _rows(self) -> list[FieldRow]:
         drafts = self.open.drafts
@@ -173,23 +175,6 @@ class StepPage(Page):
     def _draw_steps(self, width: int) -> list[Content]:
         return step_list(steps_of(self.open), self.model.step.number, owed_of(self.open), width, tall=self.tall)
 
-    def _draw_problem(self, width: int) -> list[Content]:
-        problem = self.model.problem
-        return sections.callout_problem(problem, width, tall=self.tall) if problem else []
-
-    def _draw_callout(self, width: int) -> list[Content]:
-        return sections.callout_lines(self.model.callout, width) if self.model.callout else []
-
-    def _draw_warnings(self, width: int) -> list[Content]:
-        if self.model.callout or self.model.problem or (not self.tall and self._busy):
-            return []
-        return [one for text in self.model.warnings for one in sections.warning_lines(text, width)]
-
-    def _draw_instructions(self, width: int) -> list[Content]:
-        if self._busy and not self._unfolded:
-            return []
-        return sections.instruction_lines(self.model, width, unfolded=self.unfolded)
-
     @property
     def unfolded(self) -> bool:
         """Whether the instructions are shown in full: as chosen, else where there is room and something to do."""
@@ -198,53 +183,8 @@ class StepPage(Page):
         done = self.model.status is not None and self.model.status.done
         return not done and (self.tall or len(self.model.fields) < 3)
 
-    @property
-    def _busy(self) -> bool:
-        work = self.model.work
-        return work is not None and work.running and work.kind in (ACTING, RESUMING)
-
-    def _draw_words(self, width: int) -> list[Content]:
-        return sections.words_lines(self.model.words, width) if self.model.words else []
-
-    def _draw_plan(self, width: int) -> list[Content]:
-        model = self.model
-        if model.work is not None and (reading := sections.reading_lines(model.work, width)):
-            return reading
-        if model.planned is None or (self._busy and not self.tall):
-            return []
-        return sections.plan_lines(model.planned.plan, model.planned.ts, width, tall=self.tall)
-
-    def _shows_work(self) -> bool:
-        work = self.model.work
-        return work is not None and work.kind in (ACTING, RESUMING)
-
-    def _draw_running(self, width: int) -> list[Content]:
-        work = self.model.work
-        if work is None or not self._shows_work():
-            return []
-        return sections.running_lines(work, self.model.step.usual, width, tall=self.tall)
-
-    def _draw_log_heading(self, width: int) -> list[Content]:
-        work = self.model.work
-        return sections.log_heading(work, self._log_rows, width) if work is not None and self._shows_log() else []
-
-    def _draw_log(self, width: int) -> list[Content]:
-        work = self.model.work
-        return sections.log_lines(work, self._log_rows, width) if work is not None and self._shows_log() else []
-
-    def _shows_log(self) -> bool:
-        work = self.model.work
-        # When all went well, a short screen has better use for the rows.
-        return self._shows_work() and work is not None and work.lines > 0 and (self.tall or work.running)
-
-    @property
-    def _log_rows(self) -> int:
-        return 5 if self.tall else 3
-
-    def _draw_checks(self, width: int) -> list[Content]:
-        if not self.model.checks or self._busy:
-            return []
-        return sections.check_lines(self.model.checks, self.model.work, width, tall=self.tall)
+    def _draw_instructions(self, width: int) -> list[Content]:
+        return sections.instructions(self.model, width, unfolded=self.unfolded, chosen=bool(self._unfolded))
 
     # ------------------------------------------------------------ changes
 
@@ -276,7 +216,7 @@ class StepPage(Page):
         model = self.model
         self.query_one(ItemTabs).display = bool(model.step.per)
         self.query_one(ItemTabs).show(model.tabs, model.item_step, model.adds)
-        busy = self._busy
+        busy = self.model.busy
         fields = self.query_one("#fields")
         fields.display = bool(model.fields) and not busy
         fields.set_class(len(model.fields) > MANY, LONG_FORM)
@@ -311,7 +251,7 @@ class StepPage(Page):
             return
         self._ticked = shown
         self.query_one("#band", Lines).again()
-        if self._shows_work():
+        if self.model.shows_work:
             for name in ("#running", "#log-heading", "#log"):
                 lines = self.query_one(name, Lines)
                 lines.again()
@@ -329,7 +269,7 @@ class StepPage(Page):
         """The first field that is not right, else the first choice; never Cancel."""
         wrong = {model.key for model in missing_fields(self.model.fields)}
         row = next((row for row in self.query(FieldRow) if row.model.key in wrong), None)
-        if row is not None and not self._busy:
+        if row is not None and not self.model.busy:
             row.input.focus()
         else:
             for choices in self.query(Choices):  # none while this page is being left

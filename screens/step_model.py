@@ -108,6 +108,16 @@ class StepModel:
     warnings: tuple[str, ...]
     choices: tuple[Choice, ...]
 
+    @property
+    def shows_work(self) -> bool:
+        """Whether something acts here, or did."""
+        return self.work is not None and self.work.kind in (ACTING, RESUMING)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something acts here now: then that is what is shown."""
+        return self.work is not None and self.work.running and self.shows_work
+
 
 def step_model(setup: OpenSetup, offers: Offers | None, step: Step, item_step: ItemStep | None) -> StepModel:
     """What to show for `item_step` of `step`; None when the step has no items yet."""
