@@ -10,6 +10,7 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 
+from rich.cells import cell_len, chop_cells, set_cell_size
 from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
@@ -93,8 +94,11 @@ def wrapped(text: str, width: int, style: str = PLAIN, indent: int = 0) -> list[
 
 def pieces(text: str, room: int) -> list[str]:
     """Text in lines of at most `room` cells: between words, and in a long identifier behind `.` or `/`."""
+    text = clean(text)
+    if cell_len(text) != len(text):
+        return [line.plain for line in Content(text).wrap(room)]  # textwrap counts characters, not cells
     lines: list[str] = []
-    for one in textwrap.wrap(clean(text), room, break_on_hyphens=False, break_long_words=False) or [""]:
+    for one in textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False) or [""]:
         lines += [one] if len(one) <= room else folded(one, room)
     return lines
 
@@ -108,26 +112,29 @@ def folded(text: str, width: int) -> list[str]:
     """A long value over several lines, broken behind `.` or `/` so that its parts stay whole."""
     lines = [""]
     for part in re.findall(r"[^./]*[./]|[^./]+", clean(text)):
-        if lines[-1] and len(lines[-1]) + len(part) > width:
+        if lines[-1] and cell_len(lines[-1]) + cell_len(part) > width:
             lines.append("")
         lines[-1] += part
-    return [one[start : start + width] for one in lines for start in range(0, max(1, len(one)), width)]
+    return [piece for one in lines for piece in chop_cells(one, width) or [""]]
 
 
 def shortened(text: str, width: int) -> str:
     """A long value in one line with a middle ellipsis; a Resource ID shrinks by segment, so its name stays."""
     text = clean(text)
-    if len(text) <= width:
+    if cell_len(text) <= width:
         return text
     parts = text.split("/")
     if text.startswith("/subscriptions/") and len(parts) > 4:
         name = parts[-1] or f"{parts[-2]}/"  # what is offered may end where a name is to be typed
         for candidate in (f"/…{parts[2][:8]}…/{parts[4]}/…/{name}", f"…/{name}"):
-            if len(candidate) <= width:
+            if cell_len(candidate) <= width:
                 return candidate
     head = max(0, (width - 1) // 2)
-    tail = max(0, width - 1 - head)
-    return f"{text[:head]}…{text[len(text) - tail :]}"
+    begins = set_cell_size(text, head).rstrip() if head else ""
+    ends = text[len(text) - max(0, width - 1 - head) :]
+    while cell_len(ends) > width - 1 - head:
+        ends = ends[1:]
+    return f"{begins}…{ends}"
 
 
 def remarks(width: int, parts: Sequence[tuple[str, str]]) -> list[Content]:
@@ -138,7 +145,7 @@ def remarks(width: int, parts: Sequence[tuple[str, str]]) -> list[Content]:
         style = style if style in ("$warning", "$error") else QUIET
         first, *more = pieces(text, max(10, width - 2))
         glyph = ink(f"{sign(state)} ", f"{style_of(state)} bold") if state else Content("")
-        if lines[-1].cell_length and (lines[-1].cell_length + glyph.cell_length + len(first) > width or more):
+        if lines[-1].cell_length and (lines[-1].cell_length + glyph.cell_length + cell_len(first) > width or more):
             lines.append(Content(""))
         lines[-1] = join(lines[-1], glyph, ink(first, style), Content("  "))
         lines += [join(Content("  "), ink(piece, style)) for piece in more]
