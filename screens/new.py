@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.widgets import Input
 
 from screens import opening
 from screens.chrome import Choice, Choices, KeyLine
@@ -17,6 +18,7 @@ from screens.field import FieldModel, FieldRow
 from screens.grid import QUIET, STRONG, Lines, heading, ink, line, row, under_value, wrapped
 from screens.page import Page
 from state.problem import Problem
+from wizard import opening as start
 from wizard.drafting import Drafted
 from wizard.guide import Field
 from wizard.guides import DEFAULT, IDS, guide
@@ -24,8 +26,16 @@ from wizard.guides import DEFAULT, IDS, guide
 if TYPE_CHECKING:
     from state.events import EnvironmentSet
 
-CREATE, BACK, CHANGE = "create", "back", "change"
+CREATE, BACK, CHANGE, RESUME = "create", "back", "change", "resume"
 NAME = FieldModel(Field("name", "Name", "setup-name", sample="prod-weu"), None, "empty", "")
+
+
+class NameRow(FieldRow):
+    """The name. Enter creates, as the page says."""
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Goes on to the page, and not to the next widget."""
+        event.prevent_default()
 
 
 class NewPage(Page):
@@ -50,7 +60,7 @@ class NewPage(Page):
         )
         with Vertical(id="main"), VerticalScroll(id="scroll", can_focus=False):
             yield Lines(lambda width: [*wrapped(self.HELP, width, QUIET, indent=1), Content("")])
-            yield FieldRow(NAME, self._draft)
+            yield NameRow(NAME, self._draft)
             yield Lines(self._about, id="about")
         yield Choices(self._choices())
         yield KeyLine(self.KEYS)
@@ -91,7 +101,7 @@ class NewPage(Page):
         if not name:
             return Drafted("empty", message="1 to 63 of a-z, 0-9 and dash, for example prod-weu")
         if name in self._taken:
-            return Drafted("wrong", message="there is a setup of that name: go on with it from home, or choose another")
+            return Drafted("wrong", message="there is a setup of that name: enter offers to resume it")
         try:
             valid_name(name)
         except Problem as problem:
@@ -135,7 +145,7 @@ class NewPage(Page):
         text = getattr(event, "text", "").strip()
         self.query_one(FieldRow).fill(text.splitlines()[0] if text else "")
 
-    def on_input_submitted(self, event: object) -> None:
+    def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter creates."""
         self.action_create()
 
@@ -159,10 +169,22 @@ class NewPage(Page):
         self.query_one("#about", Lines).again()
 
     def action_create(self) -> None:
-        """Makes the setup, when its name can be one."""
+        """Makes the setup, when its name can be one; where there is one already, offers to go on with it."""
         found = self.query_one(FieldRow)
-        drafted = self._draft(NAME, found.input.value)
-        if drafted.state == "ok":
-            self.wizard.do(opening.create(self.wizard, drafted.normalized, self._guide.id, self._mode))
+        name = found.input.value.strip()
+        if name in self._taken or self._draft(NAME, name).state == "ok":
+            self.wizard.do(self._create(name))
         else:
             found.input.focus()
+
+    async def _create(self, name: str) -> None:
+        app = self.wizard
+        try:
+            # Looked at again: Enter may come before the names are read, and others make setups too.
+            await asyncio.to_thread(start.new, app.places, name, self._guide.id, self._mode)
+        except Problem as problem:
+            resume = Choice(RESUME, "Resume it", f"Resume it: opens {name} where it was left.")
+            if await app.tell(problem, *((resume,) if problem.code == "exists" else ())) == RESUME:
+                await opening.resume(app, name)
+            return
+        await opening.create(app, name, self._guide.id, self._mode)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Button, Input
 
 from screens.home import HomePage
 from screens.new import NewPage
+from screens.resume import ResumePage
+from state.actor import current_actor
 from tests.screens.harness import SIZES, SMALL, out_of_view, places_in, shown, text_of, until
 from tests.setups import make_setup
 
@@ -56,11 +58,30 @@ async def test_a_taken_name_is_said_and_not_made_again(tmp_path: Path, where: st
         app.screen.query_one(Input).value = "prod-weu"
         await until(pilot, lambda: "there is a setup of that name" in text_of(app))
         await pilot.press("enter")
-        await pilot.pause()
+        await until(pilot, lambda: "[ Resume it ]" in text_of(app))
+        assert "There is a setup named prod-weu already." in _said(text_of(app))
 
-        assert isinstance(app.screen, NewPage)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, NewPage))
         assert app.setup is None
         assert path.read_bytes() == before
+
+
+async def test_a_name_that_was_taken_meanwhile_is_resumed(tmp_path: Path):
+    """By somebody else, behind the page's back."""
+    async with shown(places_in(tmp_path), size=SMALL) as (app, pilot):
+        app.push_screen(NewPage())
+        await until(pilot, lambda: isinstance(app.focused, Input) and "none found" in text_of(app))
+        make_setup(tmp_path / "real", "prod-weu", 0, actor=current_actor("run"))
+        await pilot.press(*"prod-weu", "enter")
+        await until(pilot, lambda: "[ Resume it ]" in text_of(app))
+
+        button = next(one for one in app.screen.query(Button) if one.name == "resume")
+        button.focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ResumePage))
+        assert app.setup is not None
+        assert app.setup.name == "prod-weu"
 
 
 @pytest.mark.parametrize("size", SIZES)
