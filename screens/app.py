@@ -75,6 +75,7 @@ class WizardApp(App[int]):
         self.serving: Serving | None = None
         self.crash: Exception | None = None
         self.farewell: list[str] = []
+        self.closing = False
         self._change_due = False
 
     def get_default_screen(self) -> Screen[Any]:

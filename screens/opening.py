@@ -242,6 +242,9 @@ async def review(app: WizardApp, target: str, *, as_of: str | None = None) -> No
 async def leave(app: WizardApp, verb: str) -> bool:
     """Closes the open setup. What runs is asked about once; False when the answer was to stay."""
     setup = app.setup
+    if app.closing:
+        app.notify("Still ending what runs; helm marks its release before it goes.", markup=False)
+        return False
     if setup is None:
         await _stop_serving(app, verb)
         return True
@@ -268,7 +271,11 @@ async def close(app: WizardApp, *, leave_running: bool) -> None:
     left = leave_running and bool(setup.running())
     app.hold(None)
     app.offers = None
-    head = await setup.close(leave_running=leave_running)
+    app.closing = True
+    try:
+        head = await setup.close(leave_running=leave_running)
+    finally:
+        app.closing = False
     app.farewell += [f"{setup.name} is saved in {setup.writer.path}", f"head {head}"]
     if left:
         app.farewell.append("helm goes on by itself; the next `resume` finds out how it ended.")

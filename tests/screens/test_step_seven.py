@@ -294,20 +294,44 @@ async def test_quitting_while_it_runs_asks(tmp_path: Path, answer: str, outcome:
         assert at.app.crash is None
 
 
+class Stubborn(SlowHelm):
+    """A helm that takes its time to stop."""
+
+    def __init__(self, *revisions: Release) -> None:
+        super().__init__(*revisions, values=LIVE)
+        self.gone = asyncio.Event()
+
+    async def upgrade(self, *arguments: Any, **named: Any) -> Release:
+        try:
+            return await super().upgrade(*arguments, **named)
+        except asyncio.CancelledError:
+            await self.gone.wait()
+            raise
+
+
+async def test_quitting_again_while_it_stops_does_not_cut_it_short(tmp_path: Path):
+    """What was asked to stop is waited for: its end is written, however often one presses."""
+    helm = Stubborn(release(3, version="16.1.0"))
+    async with at_seven(tmp_path, helm) as at:
+        await start(at)
+        await asyncio.wait_for(helm.begun.wait(), 20)
+        await at.press("ctrl+q")
+        await at.sheet()
+        await at.button("stop")
+        await at.until(lambda: at.app.closing)
+        await at.press("ctrl+q", "ctrl+q")
+        assert at.app.is_running
+        assert outcomes(at) == []
+        helm.gone.set()
+        with contextlib.suppress(AssertionError):
+            await at.until(lambda: at.app.return_code is not None or not at.app.is_running)
+        assert outcomes(at) == ["cancelled"]
+        assert at.app.crash is None
+
+
 async def test_leaving_for_home_while_it_stops_never_crashes(tmp_path: Path):
     """helm takes a while to stop; the step is still on the screen then, and keys come."""
-
-    class Stubborn(SlowHelm):
-        gone = asyncio.Event()
-
-        async def upgrade(self, *arguments: Any, **named: Any) -> Release:
-            try:
-                return await super().upgrade(*arguments, **named)
-            except asyncio.CancelledError:
-                await self.gone.wait()
-                raise
-
-    helm = Stubborn(release(3, version="16.1.0"), values=LIVE)
+    helm = Stubborn(release(3, version="16.1.0"))
     async with at_seven(tmp_path, helm) as at:
         await start(at)
         await asyncio.wait_for(helm.begun.wait(), 20)
