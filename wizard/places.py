@@ -7,22 +7,51 @@ in both, so that `review demo` finds a rehearsal; a directory named by the user 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from state.directory import default_state_dir
 from state.problem import Problem
-from state.store import Store, default_state_dir
 from wizard.files import expanded
 from wizard.text import one_line
 
 ENVIRONMENT_VARIABLE = "PRIVATELINK_STATE_DIR"
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where setups are kept: one named directory, or the user's own and the sandbox's."""
+if TYPE_CHECKING:
+    from state.store import Store
 
-    real: Store
-    sandbox: Store
+
+class Places:
+    """Where setups are kept: one named state directory, or the user's own and the sandbox's.
+
+    Their stores are made when first asked for: the screens' first frame needs none (DESIGN.md section 8).
+    """
+
+    def __init__(self, real: Path, sandbox: Path) -> None:
+        self._dirs = (real, sandbox)
+
+    @cached_property
+    def real(self) -> Store:
+        """The store of real setups."""
+        from state.store import Store
+
+        return Store(self._dirs[0])
+
+    @cached_property
+    def sandbox(self) -> Store:
+        """The store of sandbox setups; the real one where one directory was named for both."""
+        from state.store import Store
+
+        real, sandbox = self._dirs
+        return self.real if real == sandbox else Store(sandbox)
+
+    def plainly_has(self, name: str) -> bool:
+        """Whether exactly one directory has a file for that name: a quick look before `holding` says what is wrong."""
+        if not name.replace("-", "").isalnum():
+            return False
+        return sum((place / "setups" / f"{name}.jsonl").is_file() for place in dict.fromkeys(self._dirs)) == 1
 
     @property
     def stores(self) -> tuple[Store, ...]:
@@ -59,7 +88,7 @@ def places(named: str | None) -> Places:
     """The state directories: `named` (--state-dir), else PRIVATELINK_STATE_DIR, else the user's and the sandbox's."""
     chosen = named or os.environ.get(ENVIRONMENT_VARIABLE)
     if chosen:
-        store = Store(expanded(chosen).absolute())
-        return Places(store, store)
+        named_dir = expanded(chosen).absolute()
+        return Places(named_dir, named_dir)
     real = default_state_dir()
-    return Places(Store(real), Store(real.with_name(f"{real.name}-sandbox")))
+    return Places(real, real.with_name(f"{real.name}-sandbox"))

@@ -73,7 +73,10 @@ print(json.dumps(asyncio.run(main())))
 
 SDKS = ("kubernetes", "azure", "pyhelm3", "aiohttp", "dns", "cryptography", "jinja2", "requests", "urllib3", "pydantic")
 OURS_AT_FIRST_FRAME = {"screens", "screens.app", "screens.theme"}
-OPENED_LATER = ("wizard.guides", "wizard.session", "wizard.open_setup", "wizard.adapters", "wizard.actions", "filelock")
+OPENED_LATER = (
+    "wizard.guides", "wizard.session", "wizard.open_setup", "wizard.adapters", "wizard.actions", "wizard.rehearsal",
+    "state.store", "state.journal", "msgspec", "filelock",
+)  # fmt: skip
 
 
 def loaded(env: dict[str, str]) -> dict[str, list[str]]:

@@ -13,7 +13,6 @@ from textual.widget import Widget
 
 from screens.app import WizardApp
 from screens.page import Page
-from state.store import Store
 from wizard import opening
 from wizard.places import Places
 
@@ -29,7 +28,7 @@ SCROLLING = 3.0
 
 def places_in(directory: Path) -> Places:
     """Real and sandbox setups below a directory."""
-    return Places(Store(directory / "real"), Store(directory / "sandbox"))
+    return Places(directory / "real", directory / "sandbox")
 
 
 @asynccontextmanager

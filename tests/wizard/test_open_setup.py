@@ -11,7 +11,6 @@ import pytest
 
 from state.lock import Locked
 from state.problem import Problem
-from state.store import Store
 from tests.wizard.engine import TOKEN, UPDATE, Cluster, Helm, attest_until, fill, refused, release
 from wizard.actions import helm_release
 from wizard.actions.values_file import read_values
@@ -43,7 +42,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "no-kubeconfig"))
     monkeypatch.setenv("PATH", str(tmp_path / "no-programs"))
     monkeypatch.setattr(helm_release, "POLL_SECONDS", 0.02)
-    return Places(Store(tmp_path / "real"), Store(tmp_path / "sandbox"))
+    return Places(tmp_path / "real", tmp_path / "sandbox")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from state.problem import Problem
-from state.store import Store
 from tests.setups import make_setup
 from wizard.places import Places, places
 
@@ -29,7 +28,7 @@ def test_the_sandbox_has_a_directory_of_its_own(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_name_is_looked_up_in_both(tmp_path: Path):
-    both = Places(Store(tmp_path / "real"), Store(tmp_path / "box"))
+    both = Places(tmp_path / "real", tmp_path / "box")
     make_setup(tmp_path / "real", "prod")
     make_setup(tmp_path / "box", "demo")
     assert both.holding("prod") is both.real

@@ -13,7 +13,6 @@ from state.actor import current_actor
 from state.events import Actor, Data, EnvironmentSet, Event, GuideRef, Header
 from state.problem import Problem
 from state.snapshot import Snapshot, fold
-from state.store import Store
 from tests.screens.harness import shown, text_of
 from tests.screens.harness import until as until_drawn
 from tests.setups import make_setup
@@ -31,7 +30,7 @@ def places(tmp_path: Path, helm4: Path, monkeypatch: pytest.MonkeyPatch) -> Plac
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PRIVATELINK_SANDBOX_DIR", str(tmp_path / "sandbox"))
     monkeypatch.delenv("PRIVATELINK_STATE_DIR", raising=False)
-    return Places(Store(tmp_path / "state"), Store(tmp_path / "state-sandbox"))
+    return Places(tmp_path / "state", tmp_path / "state-sandbox")
 
 
 def pointing_to(kubeconfig: Path, actor: Actor) -> Snapshot:

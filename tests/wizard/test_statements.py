@@ -36,7 +36,6 @@ from state.events import (
 from state.journal import Journal
 from state.problem import Problem
 from state.snapshot import fold
-from state.store import Store
 from tests.setups import DPM, VALUES, data_of, make_setup
 from tests.setups import GUIDE as GUIDE_REF
 from tests.state.make_journal import lines_of, ts_of
@@ -365,7 +364,7 @@ def test_a_guide_that_is_unknown_leaves_the_chain_and_the_timeline(tmp_path: Pat
     path = tmp_path / "other.jsonl"
     other = lines_of(OPENING, "other", GuideRef(id="\x1b[2Jaws", version=1))
     path.write_bytes(b"\n".join(other) + b"\n")
-    places = Places(Store(tmp_path / "state"), Store(tmp_path / "state"))
+    places = Places(tmp_path / "state", tmp_path / "state")
     found = open_for_review(places, str(path))
     assert found.chain_intact
     assert len(found.statements) == 20
@@ -458,7 +457,7 @@ def test_no_text_from_the_journal_reaches_the_screen_raw():
 def test_opening_reads_and_changes_nothing(tmp_path: Path):
     state = tmp_path / "state"
     make_setup(state, "prod", 40, actor=current_actor("run"))
-    places = Places(Store(state), Store(state))
+    places = Places(state, state)
     before = sorted(path.name for path in state.rglob("*"))
     found = open_for_review(places, "prod", "2026-01-05T08:20:00Z")
     assert (found.name, found.events) == ("prod", 20)
