@@ -189,6 +189,10 @@ class Log(Protocol):
 
     def pinned(self, kind: str, facts: dict[str, str | None]) -> None: ...
 
+    def filled(self, key: str, value: str) -> None:
+        """Puts what Azure says into a field of the items acted for; a value that the field refuses is left out."""
+        ...
+
 
 class Action(Protocol):
     """What `do it for me` does. `plan` only reads; `apply` carries out exactly the plan it is given.

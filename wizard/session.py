@@ -527,6 +527,15 @@ class _ChangeLog:
         if recorded is None or recorded.data.facts != facts:
             self._session.commit(IdentityPinned(kind=kind, facts=facts))
 
+    def filled(self, key: str, value: str) -> None:
+        field = self._session.guide.fields()[key]
+        owner = next((item for item in self._view.items if item.partition("/")[0] == field.owner), None)
+        parsed = parse_field(self._session.view(self._view.item_step), field, value)
+        there = field.owner is None or (owner is not None and self._session.snapshot.has(owner))
+        if parsed.ok and there:
+            # Not an answer that somebody gave, so `undo` does not take it back.
+            self._session._set(owner, key, parsed.normalized, "azure", None)
+
 
 # ---------------------------------------------------------------- looking without writing
 

@@ -1,0 +1,217 @@
+"""What the looks at Azure find, in which words, and what they keep as evidence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, Evidence, FieldSet, IdentityPinned
+from state.problem import Problem
+from tests.setups import ALIAS, DPM, ENDPOINT_ID, MINIO, SUBNET, SUBSCRIPTION, VALUES
+from tests.wizard.azure_world import ADA, BOB, GROUP, OTHER_VNET, READS, SERVICE_ID, VNET, World
+from tests.wizard.engine import DNS, ENDPOINT, items, snapshot_of, view_of
+from tests.wizard.engine import SUBSCRIPTION as REGISTERED
+from wizard.actions.azure_proof import check_endpoint, check_records, check_subscription
+from wizard.azure import DELETING, DISCONNECTED, FAILED, PENDING, REJECTED, UPDATING, Subscription
+from wizard.guide import Finding
+from wizard.ports import Readers
+
+IP = "10.20.1.4"
+PIN = IdentityPinned(kind="azure", facts={"tenant_id": ADA.tenant_id, "object_id": ADA.object_id})
+
+
+def snapshot(**values: str | None) -> Any:
+    setup = items("subscription/main", "endpoint/pe-weu", "dpe/dpe-01", links=[("dpe/dpe-01", "endpoint/pe-weu")])
+    filled = [FieldSet(item=owner, field=key, value=values.get(key, value)) for owner, key, value in VALUES]
+    return snapshot_of(*setup, *filled, PIN)
+
+
+async def endpoint(world: World, **values: str | None) -> Finding:
+    return await check_endpoint(view_of(snapshot(**values), ENDPOINT), Readers(azure=world))
+
+
+async def records(world: World) -> Finding:
+    view = view_of(snapshot(), DNS)
+    return await check_records(view, Readers(azure=world), hosts=("dpm_host", "minio_host"), address="private_ip")
+
+
+def answer(seen: Evidence) -> Any:
+    assert seen.sha256 == hashlib.sha256(seen.answer.encode()).hexdigest()
+    assert ADA.object_id in seen.identity and ADA.tenant_id in seen.identity
+    assert seen.source == "Azure" and seen.grade == "observed"
+    return json.loads(seen.answer)
+
+
+# ---------------------------------------------------------------- the subscription
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "says"),
+    [
+        (Subscription(SUBSCRIPTION.upper(), "Data", "Enabled"), GOOD, "Data can be read and is Enabled"),
+        (Subscription(SUBSCRIPTION, "Data", "Disabled"), BAD, "is Disabled"),
+        (Subscription(SUBSCRIPTION, "Data", "PastDue"), BAD, "is PastDue"),
+        (Subscription("00000000-0000-4000-8000-000000000000", "Other", "Enabled"), COULD_NOT_LOOK, "not among the 1"),
+    ],
+)
+async def test_the_subscription_is_readable_and_enabled(found: Subscription, verdict: str, says: str):
+    world = World()
+    world.subscription = found
+    finding = await check_subscription(view_of(snapshot(), REGISTERED), Readers(azure=world))
+    assert finding.verdict == verdict and says in finding.text
+    (seen,) = finding.evidence
+    assert seen.request == "GET /subscriptions"
+    assert "Other" not in json.dumps(answer(seen)), "others' subscriptions are nobody's business"
+
+
+# ---------------------------------------------------------------- the endpoint
+
+
+async def test_an_endpoint_as_it_should_be_is_good():
+    world = World()
+    world.endpoint_there(ENDPOINT_ID, ALIAS, message="let in by Jane Doe")
+    finding = await endpoint(world)
+    assert (finding.verdict, finding.todo) == (GOOD, "")
+    (seen,) = finding.evidence
+    assert seen.request == f"GET {ENDPOINT_ID}"
+    told = answer(seen)
+    assert (told["connection"], told["provisioning"], told["addresses"]) == ("Approved", "Succeeded", [IP])
+    assert "Jane" not in seen.answer
+    assert set(world.calls) <= READS
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "says"),
+    [
+        ({"connection": PENDING}, NOT_YET, "connection Pending"),
+        ({"connection": "Reviewing"}, NOT_YET, "connection Reviewing"),
+        ({"connection": REJECTED, "message": "who are you"}, BAD, "connection Rejected (who are you)"),
+        ({"connection": DISCONNECTED}, BAD, "connection Disconnected"),
+        ({"provisioning": UPDATING}, NOT_YET, "provisioning Updating"),
+        ({"provisioning": FAILED}, BAD, "provisioning Failed"),
+        ({"provisioning": DELETING}, BAD, "provisioning Deleting"),
+        ({"service": SERVICE_ID.replace("/dpe", "/other")}, BAD, "another one: it connects to"),
+        ({"subnet_id": f"{SUBNET}2"}, BAD, "another one: it is in the subnet"),
+        ({"addresses": ("10.20.1.9",)}, BAD, "its private IP is 10.20.1.9, not 10.20.1.4"),
+        ({"addresses": ()}, COULD_NOT_LOOK, "tells no address"),
+        ({"addresses": ("fd00::4", IP)}, GOOD, IP),
+    ],
+)
+async def test_whatever_is_not_so_has_its_own_words(changes: dict[str, Any], verdict: str, says: str):
+    world = World()
+    found = world.endpoint_there(ENDPOINT_ID, ALIAS)
+    world.endpoints_[ENDPOINT_ID.lower()] = replace(found, **changes)
+    finding = await endpoint(world)
+    assert finding.verdict == verdict and says in finding.text
+    assert verdict == GOOD or finding.todo
+    answer(finding.evidence[0])
+
+
+async def test_no_endpoint_yet_and_no_address_yet():
+    world = World()
+    finding = await endpoint(world)
+    assert finding.verdict == NOT_YET and "there is no Private Endpoint pe-weu" in finding.text
+    assert answer(finding.evidence[0]) == {"found": None}
+    world.endpoint_there(ENDPOINT_ID, ALIAS)
+    finding = await endpoint(world, private_ip=None)
+    assert finding.verdict == NOT_YET and IP in finding.text
+
+
+async def test_an_auditor_may_look_with_an_identity_of_their_own():
+    """The setup is pinned to who acted; who looks is named in the evidence."""
+    world = World()
+    world.endpoint_there(ENDPOINT_ID, ALIAS)
+    world.me = BOB
+    finding = await endpoint(world)
+    assert finding.verdict == GOOD and BOB.object_id in finding.evidence[0].identity
+
+
+async def test_without_azure_there_is_no_verdict():
+    for check in (check_endpoint, check_subscription):
+        with pytest.raises(Problem) as caught:
+            await check(view_of(snapshot(), ENDPOINT), Readers())
+        assert caught.value.code == "no-azure"
+
+
+# ---------------------------------------------------------------- the records
+
+
+def both(world: World, *networks: str) -> None:
+    for host in (DPM, MINIO):
+        world.zone_there(host, *networks, apex=(IP,))
+
+
+async def test_zone_link_and_record_as_wanted_are_good():
+    world = World()
+    both(world, VNET)
+    finding = await records(world)
+    assert finding.verdict == GOOD
+    assert f"{DPM} is {IP}" in finding.text and f"{MINIO} is {IP}" in finding.text
+    assert [seen.request for seen in finding.evidence] == [
+        f"GET {GROUP}/providers/Microsoft.Network/privateDnsZones/{host}/{what}"
+        for host in (DPM, MINIO)
+        for what in ("virtualNetworkLinks", "A/@")
+    ]
+    assert answer(finding.evidence[1])["record"] == {"addresses": [IP], "ttl": 3600}
+    assert set(world.calls) <= READS
+
+
+async def test_a_record_in_a_linked_parent_zone_is_good():
+    world = World()
+    short = {host.removesuffix(".ataccama.link"): (IP,) for host in (DPM, MINIO)}
+    world.zone_there("ataccama.link", VNET, records=short)
+    assert (await records(world)).verdict == GOOD
+
+
+@pytest.mark.parametrize(
+    ("networks", "record", "verdict", "says"),
+    [
+        ((), (IP,), BAD, "is there, but linked to no VNet"),
+        ((OTHER_VNET,), (IP,), BAD, "is linked to vnet-neu, not to vnet-weu"),
+        ((OTHER_VNET,), ("10.99.9.9",), BAD, "is linked to vnet-neu, not to vnet-weu"),
+        ((VNET,), None, BAD, "holds no record"),
+        ((VNET,), ("10.99.9.9",), BAD, f"10.99.9.9 in zone {MINIO}, not {IP}"),
+        ((VNET,), (IP, "10.99.9.9"), BAD, "10.99.9.9"),
+    ],
+)
+async def test_each_lack_has_its_own_words(
+    networks: tuple[str, ...], record: tuple[str, ...] | None, verdict: str, says: str
+):
+    world = World()
+    world.zone_there(DPM, VNET, apex=(IP,))
+    world.zone_there(MINIO, *networks, apex=record)
+    finding = await records(world)
+    assert finding.verdict == verdict and says in finding.text and finding.todo
+    assert DPM not in finding.text, "what is good is not what is wrong"
+
+
+async def test_no_zone_is_not_yet_and_something_bad_beside_it_is_worse():
+    world = World()
+    finding = await records(world)
+    assert finding.verdict == NOT_YET and f"no private DNS zone linked to vnet-weu holds {DPM}" in finding.text
+    assert finding.evidence[0].request == (
+        f"GET /subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/privateDnsZones"
+    )
+    world.zone_there(MINIO)
+    finding = await records(world)
+    assert finding.verdict == BAD and DPM in finding.text and MINIO in finding.text
+
+
+async def test_a_parent_zone_that_hides_the_host_says_so():
+    world = World()
+    world.zone_there("ataccama.link", VNET)
+    finding = await records(world)
+    assert finding.verdict == BAD and "zone ataccama.link is linked to vnet-weu, but holds no record" in finding.text
+
+
+async def test_a_link_in_the_making_is_not_yet():
+    world = World()
+    both(world, VNET)
+    key = next(iter(world.links))
+    world.links[key] = replace(world.links[key], state="InProgress")
+    finding = await records(world)
+    assert finding.verdict == NOT_YET and "InProgress" in finding.text

@@ -1,0 +1,575 @@
+"""The plan of step 3, what applying it writes and asks, and how an interrupted one is told."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from state.events import FAILED, UNKNOWN, ChangeFinished, ChangeStarted, FieldSet
+from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from tests.setups import ALIAS, ENDPOINT_ID, SUBNET, SUBSCRIPTION
+from tests.wizard.azure_world import BOB, FAST, READS, SERVICE_ID, Died, World
+from tests.wizard.engine import ENDPOINT, GUIDE, attest_until, fill, journalled, opened, with_step
+from wizard.actions.azure_facts import TRIES
+from wizard.actions.private_endpoint import PrivateEndpoint, same_service
+from wizard.azure import DELETING, DISCONNECTED, PENDING, REJECTED, UPDATING, Operation
+from wizard.guide import Moment, Plan
+from wizard.ports import LEAVE, Readers, Writers
+from wizard.session import Session
+
+OTHER_ALIAS = ALIAS.replace("dpe.", "other.")
+
+
+class Step3:
+    """A setup whose steps 1 and 2 are confirmed, over an Azure in memory."""
+
+    def __init__(self, path: Path, world: World, pace: Any = FAST) -> None:
+        self.world = world
+        guide = with_step(GUIDE, "endpoint", action=lambda: PrivateEndpoint(pace))
+        self.session: Session = fill(opened(path, Readers(azure=world), Writers(azure=world), guide))
+        attest_until(self.session, "register")
+        self.moments: list[Moment] = []
+
+    async def plan(self) -> Plan:
+        return await self.session.plan(ENDPOINT)
+
+    async def apply(self, plan: Plan | None = None) -> None:
+        await self.session.apply(ENDPOINT, plan or await self.plan(), self.moments.append)
+
+    async def resume(self) -> None:
+        (change,) = self.session.interrupted()
+        await self.session.resume(change, self.moments.append)
+
+    def private_ip(self) -> tuple[str | None, str]:
+        recorded = self.session.snapshot.values["endpoint/pe-weu"].get("private_ip")
+        return (recorded.data.value, recorded.data.source) if recorded else (None, "")
+
+    def outcomes(self) -> list[str]:
+        return [one.outcome for one in self.ends()]
+
+    def ends(self) -> list[ChangeFinished]:
+        found = [one.data for one in journalled(self.session, "change_finished")]
+        return [one for one in found if isinstance(one, ChangeFinished)]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Step3]:
+    def made(world: World | None = None, pace: Any = FAST) -> Step3:
+        return Step3(tmp_path, world or World(), pace)
+
+    return made
+
+
+async def stopped(work: Any) -> Problem:
+    with pytest.raises(Problem) as caught:
+        await work
+    return caught.value
+
+
+def without_ip(step: Any) -> Any:
+    step.session.set_field("endpoint/pe-weu", "private_ip", "")
+    return step
+
+
+# ---------------------------------------------------------------- plan
+
+
+async def test_a_plan_names_what_it_makes_and_where(make):
+    step = make()
+    plan = await step.plan()
+    assert [(one.sign, one.text) for one in plan.changes] == [
+        ("+", f"endpoint pe-weu in rg-net-data, westeurope, to {ALIAS}"),
+        ("+", "NIC pe-weu-nic in vnet-weu/snet-pe"),
+    ]
+    assert plan.summary == "create pe-weu in westeurope", "the VNet's region, not the group's"
+    assert plan.notes == () and plan.way_out == "" and len(plan.digest) == 64
+    assert set(step.world.calls) <= READS and step.world.writes == []
+    assert journalled(step.session, "change_started") == []
+
+
+async def test_the_command_shown_is_the_same_request(make):
+    (command,) = (await make().plan()).commands
+    words = shlex.split(command)
+    assert words[:4] == ["az", "network", "private-endpoint", "create"]
+    said = dict(zip(words[4::2], words[5::2], strict=True))
+    assert said == {
+        "--subscription": SUBSCRIPTION,
+        "--resource-group": "rg-net-data",
+        "--name": "pe-weu",
+        "--location": "westeurope",
+        "--subnet": SUBNET,
+        "--nic-name": "pe-weu-nic",
+        "--connection-name": "pe-weu",
+        "--private-connection-resource-id": ALIAS,
+        "--manual-request": "true",
+        "--request-message": f"pe-weu in subscription {SUBSCRIPTION}",
+    }
+    assert len(said["--request-message"]) <= 140
+
+
+@pytest.mark.parametrize("service", [ALIAS, ALIAS.upper(), SERVICE_ID])
+async def test_an_endpoint_that_is_so_is_an_empty_plan(make, service: str):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID.upper(), service, subnet_id=SUBNET.upper())
+    plan = await step.plan()
+    assert plan.empty and plan.commands == ()
+    assert plan.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"service": OTHER_ALIAS}, f"connects to {OTHER_ALIAS} and not to {ALIAS}"),
+        ({"service": SERVICE_ID.replace("/dpe", "/other")}, "connects to /subscriptions/99999999"),
+        ({"subnet_id": f"{SUBNET}-2"}, f"in the subnet {SUBNET}-2 and not in {SUBNET}"),
+        ({"service": OTHER_ALIAS, "connection": DISCONNECTED}, "connects to"),
+    ],
+)
+async def test_somebody_elses_endpoint_is_an_obstacle(make, changes: dict[str, str], says: str):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS)
+    found = step.world.endpoints_[ENDPOINT_ID.lower()]
+    step.world.endpoints_[ENDPOINT_ID.lower()] = replace(found, **changes)
+    problem = await stopped(step.plan())
+    assert (problem.code, problem.exit_code) == ("endpoint-taken", EXIT_BAD)
+    assert says in problem.what
+
+
+@pytest.mark.parametrize("connection", [REJECTED, DISCONNECTED])
+async def test_a_dead_one_is_made_anew_only_as_a_way_out(make, connection: str):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=connection, message="not you")
+    plan = await step.plan()
+    assert [one.sign for one in plan.changes] == ["-", "+", "+"]
+    assert "vendor" in plan.way_out and not plan.ours
+    assert [shlex.split(command)[3] for command in plan.commands] == ["delete", "create"]
+    await step.apply(plan)
+    assert [name for name, _ in step.world.writes] == ["delete_endpoint", "create_endpoint"]
+    assert step.outcomes() == ["done", "done"]
+    assert (await step.plan()).empty
+
+
+async def test_one_that_is_being_deleted_is_waited_for(make):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, provisioning=DELETING)
+    problem = await stopped(step.plan())
+    assert (problem.code, problem.exit_code) == ("endpoint-deleting", EXIT_NOT_YET)
+
+
+async def test_one_that_waits_for_the_vendor_is_not_made_again(make):
+    step = make()
+    step.world.approves = ()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=PENDING)
+    plan = await step.plan()
+    assert plan.empty
+    assert "Pending" in plan.notes[0] and SUBSCRIPTION in plan.notes[0] and "likely" in plan.notes[0]
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=PENDING, provisioning=UPDATING, addresses=())
+    (note,) = (await step.plan()).notes
+    assert "still at work" in note
+
+
+def arranged(**changes: Any) -> Callable[[World], None]:
+    def arrange(world: World) -> None:
+        for name, value in changes.items():
+            setattr(world, name, value)
+
+    return arrange
+
+
+def subnet(**changes: Any) -> Callable[[World], None]:
+    def arrange(world: World) -> None:
+        (one,) = world.network_.subnets
+        world.network_ = replace(world.network_, subnets=(replace(one, **changes),))
+
+    return arrange
+
+
+@pytest.mark.parametrize(
+    ("arrange", "says"),
+    [
+        (subnet(endpoint_policies="Enabled"), "--private-endpoint-network-policies Disabled"),
+        (subnet(free=0), "likely has no free address"),
+        (arranged(seen_by=set()), "likely not visible"),
+        (arranged(approves=()), "likely does not approve"),
+        (arranged(registered=False), "az provider register --namespace Microsoft.Network"),
+        (arranged(groups=[]), "rg-net-data is likely not there"),
+        (
+            arranged(denied={"Microsoft.Network/privateEndpoints/write"}),
+            "likely not allowed: Microsoft.Network/private",
+        ),
+        (
+            arranged(fails={"permissions": [Problem("forbidden", "Not for you.")]}),
+            "what is allowed could not be looked at: Not for you.",
+        ),
+    ],
+)
+async def test_what_may_stand_in_the_way_is_noted_and_stops_nothing(make, arrange, says: str):
+    step = make()
+    arrange(step.world)
+    plan = await step.plan()
+    (note,) = plan.notes
+    assert says in note
+    await step.apply(plan)
+    assert step.outcomes() == ["done"]
+
+
+async def test_a_service_seen_only_from_the_vnets_region_is_seen(make):
+    """The alias names its service's region; which region to ask is nowhere said, so both are asked."""
+    step = make()
+    step.session.set_field("endpoint/pe-weu", "link_service", ALIAS.replace("westeurope", "eastus"))
+    assert (await step.plan()).notes == ()
+    assert step.world.calls.count("visible") == 2
+
+
+@pytest.mark.parametrize(("lack", "code"), [("network", "no-network"), ("subnet", "no-subnet")])
+async def test_what_it_is_to_be_made_in_must_be_there(make, lack: str, code: str):
+    step = make()
+    world = step.world
+    world.network_ = (
+        replace(world.network_, id=f"{world.network_.id}-2")
+        if lack == "network"
+        else replace(world.network_, subnets=())
+    )
+    assert (await stopped(step.plan())).code == code
+
+
+async def test_without_azure_the_plan_says_so(make):
+    step = make()
+    step.session.readers = Readers()
+    assert (await stopped(step.plan())).code == "no-azure"
+
+
+def test_services_are_compared_by_what_they_are():
+    assert same_service(ALIAS, ALIAS.upper()) and same_service(ALIAS, SERVICE_ID)
+    assert same_service(SERVICE_ID, SERVICE_ID.upper())
+    assert not same_service(ALIAS, ALIAS.replace("3f0e1a52", "3f0e1a53")), "another service of the same name"
+    assert not same_service(SERVICE_ID, SERVICE_ID.replace("/vendor/", "/vendor2/"))
+    assert not same_service(OTHER_ALIAS, SERVICE_ID)
+
+
+# ---------------------------------------------------------------- apply
+
+
+async def test_it_is_written_before_and_after_and_asked_once(make):
+    step = without_ip(make())
+    await step.apply()
+    assert step.world.writes == [("create_endpoint", ENDPOINT_ID)]
+    types = [one.type for one in journalled(step.session)][-4:]
+    assert types == ["identity_pinned", "change_started", "change_finished", "field_set"]
+    started = journalled(step.session, "change_started")[-1].data
+    assert isinstance(started, ChangeStarted)
+    assert started.facts["resource"] == ENDPOINT_ID and len(started.digest) == 64
+    assert started.undo == f"az network private-endpoint delete --ids {ENDPOINT_ID}"
+    (finished,) = step.ends()
+    assert finished.facts == {"provisioning": "Succeeded", "connection": "Approved", "private_ip": "10.20.1.4"}
+    waits = [moment for moment in step.moments if moment.kind == "wait"]
+    assert [(one.ready, one.wanted) for one in (waits[0], waits[-1])] == [(0, 1), (1, 1)]
+    assert waits[0].timeout == FAST.settle and "Updating" in waits[0].text
+    assert (await step.plan()).empty
+
+
+async def test_the_private_ip_comes_from_azure_and_is_no_answer_to_take_back(make):
+    step = without_ip(make())
+    answers = list(step.session._answers)
+    await step.apply()
+    assert step.private_ip() == ("10.20.1.4", "azure")
+    assert step.session._answers == answers
+
+
+async def test_an_endpoint_that_was_there_only_fills_in_its_address(make):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, addresses=("10.20.1.9",))
+    plan = await step.plan()
+    assert [one.text for one in plan.changes if one.sign != "="] == [
+        "field Private IP: 10.20.1.4 to 10.20.1.9, from its network interface"
+    ]
+    await step.apply(plan)
+    assert step.private_ip() == ("10.20.1.9", "azure")
+    assert step.world.writes == [] and journalled(step.session, "change_started") == []
+    assert (await step.plan()).empty
+
+
+async def test_an_address_the_field_refuses_is_left_out(make):
+    step = without_ip(make())
+    step.world.address = "52.1.2.3"
+    await step.apply()
+    assert step.private_ip()[0] is None
+    assert (await step.plan()).empty
+
+
+async def test_another_identity_than_planned_with_writes_nothing(make):
+    step = make()
+    plan = await step.plan()
+    step.world.me = BOB
+    problem = await stopped(step.apply(plan))
+    assert (problem.code, problem.exit_code) == ("other-identity", EXIT_BAD)
+    assert "22222222" in problem.what and "33333333" in problem.what, "both are named"
+    assert step.world.writes == [] and journalled(step.session, "change_started") == []
+
+
+async def test_another_identity_than_pinned_can_not_even_plan(make):
+    step = make()
+    await step.apply()
+    step.world.me = BOB
+    assert (await stopped(step.plan())).code == "other-identity"
+
+
+async def test_an_identity_that_changes_between_two_writes_stops_there(make):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED)
+    plan = await step.plan()
+    delete = step.world.delete_endpoint
+
+    async def and_sign_in_as_bob(resource: str) -> None:
+        await delete(resource)
+        step.world.me = BOB
+
+    step.world.delete_endpoint = and_sign_in_as_bob
+    assert (await stopped(step.apply(plan))).code == "other-identity"
+    assert [name for name, _ in step.world.writes] == ["delete_endpoint"]
+
+
+async def test_one_that_came_into_being_since_the_plan_is_not_overwritten(make):
+    step = make()
+    plan = await step.plan()
+    step.world.endpoint_there(ENDPOINT_ID, OTHER_ALIAS)
+    assert (await stopped(step.apply(plan))).code == "changed-meanwhile"
+    assert step.world.writes == [] and journalled(step.session, "change_started") == []
+
+
+@pytest.mark.parametrize(
+    ("connection", "code", "exit_code"),
+    [
+        (REJECTED, "endpoint-rejected", EXIT_BAD),
+        (DISCONNECTED, "endpoint-disconnected", EXIT_BAD),
+        (PENDING, "endpoint-pending", EXIT_NOT_YET),
+        ("Reviewing", "endpoint-pending", EXIT_NOT_YET),
+    ],
+)
+async def test_each_connection_state_has_its_own_end(make, connection: str, code: str, exit_code: int):
+    step = make()
+    step.world.connection, step.world.approves = connection, ()
+    problem = await stopped(step.apply())
+    assert (problem.code, problem.exit_code) == (code, exit_code)
+    assert problem.todo
+    # It is made and waits for others: the change itself did not fail.
+    assert step.outcomes() == (["done"] if exit_code == EXIT_NOT_YET else ["failed"])
+
+
+async def test_pending_comes_with_a_diagnosis_and_a_message_for_the_vendor(make):
+    step = make()
+    step.world.connection, step.world.approves = PENDING, ()
+    problem = await stopped(step.apply())
+    assert f"subscription {SUBSCRIPTION}" in problem.means and "registered" in problem.means
+    assert ENDPOINT_ID in problem.detail and ALIAS in problem.detail and "Pending" in problem.detail
+    step.world.approves = (SERVICE_ID,)
+    note = (await step.plan()).notes[0]
+    assert "by itself, so this one should be soon" in note
+
+
+async def test_pending_is_waited_for(make):
+    step = make(pace=replace(FAST, approval=5))
+    step.world.connection = PENDING
+    looks = 0
+    read = step.world.endpoint
+
+    async def approved_in_the_end(resource: str) -> Any:
+        nonlocal looks
+        found = await read(resource)
+        looks += found is not None and found.provisioning == "Succeeded"
+        return replace(found, connection="Approved") if looks > 3 else found
+
+    step.world.endpoint = approved_in_the_end
+    await step.apply()
+    assert step.outcomes() == ["done"] and looks == 4
+
+
+async def test_azures_own_failure_is_told_with_its_words(make):
+    step = make()
+    step.world.operation_failure = Operation("Failed", "service-not-found", "InvalidPrivateLinkServiceId", "no {0}")
+    problem = await stopped(step.apply())
+    assert (problem.code, problem.detail) == ("service-not-found", "no {0}")
+    assert "InvalidPrivateLinkServiceId" in problem.what
+    (finished,) = step.ends()
+    assert (finished.outcome, finished.detail, finished.facts["code"]) == (FAILED, "no {0}", "service-not-found")
+    assert (await step.plan()).way_out, "what it left is provisioned Failed"
+
+
+async def test_a_refused_request_is_a_failed_change(make):
+    step = make()
+    step.world.fails["create_endpoint"] = [Problem("forbidden", "You may not.", detail="AuthorizationFailed")]
+    assert (await stopped(step.apply())).code == "forbidden"
+    assert [(one.outcome, one.facts["code"]) for one in step.ends()] == [(FAILED, "forbidden")]
+    assert step.session.status().item_steps[ENDPOINT].status == "failed"
+
+
+@pytest.mark.parametrize(("reached", "outcome"), [(True, "done"), (False, UNKNOWN)])
+async def test_a_lost_answer_is_no_second_request(make, reached: bool, outcome: str):
+    """Whether Azure took it, the resource tells; when nothing appears, nobody knows."""
+    step = make()
+    lost = {"create_endpoint": [Problem("azure-outcome-unknown", "The connection broke.")]}
+    step.world.loses, step.world.fails = (lost, {}) if reached else ({}, lost)
+    if reached:
+        await step.apply()
+    else:
+        assert (await stopped(step.apply())).code == "azure-lost-sight"
+    assert step.outcomes() == [outcome]
+    assert step.world.calls.count("create_endpoint") == 1
+
+
+async def test_looks_that_fail_now_and_then_are_made_again(make):
+    step = make()
+    plan = await step.plan()
+    step.world.fails["operation"] = [Problem("azure-unreachable", "No answer.")] * (TRIES - 1)
+    await step.apply(plan)
+    assert step.outcomes() == ["done"]
+    assert any("No answer" in moment.text for moment in step.moments)
+
+
+async def test_one_that_can_not_be_followed_any_more_has_an_unknown_end(make):
+    step = make()
+    plan = await step.plan()
+    step.world.fails["operation"] = [Problem("azure-unreachable", "No answer.")] * TRIES
+    problem = await stopped(step.apply(plan))
+    assert (problem.code, problem.exit_code) == ("azure-lost-sight", EXIT_NOT_YET)
+    assert step.outcomes() == [UNKNOWN]
+
+
+async def test_one_that_takes_too_long_has_an_unknown_end(make):
+    step = make(pace=replace(FAST, settle=0))
+    step.world.polls = 1000
+    assert (await stopped(step.apply())).code == "azure-lost-sight"
+    assert step.outcomes() == [UNKNOWN]
+    assert (await step.plan()).empty, "it is there, and nothing is asked a second time"
+
+
+@pytest.mark.parametrize(("message", "outcomes"), [(None, [UNKNOWN]), (LEAVE, [])])
+async def test_cancelling_stops_the_waiting_and_not_azure(make, message: str | None, outcomes: list[str]):
+    step = make(pace=replace(FAST, poll=0.001))
+    step.world.polls = 10**9
+    task = asyncio.create_task(step.apply())
+    while not any(moment.kind == "wait" for moment in step.moments):
+        await asyncio.sleep(0)
+    task.cancel(message)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert step.outcomes() == outcomes
+    assert all("Azure goes on" in one.summary for one in step.ends())
+    assert len(step.session.interrupted()) == (1 if message == LEAVE else 0), "the next start takes it up"
+    assert len(step.world.writes) == 1
+
+
+# ---------------------------------------------------------------- an interrupted one
+
+
+@pytest.mark.parametrize("reached", [False, True])
+@pytest.mark.parametrize("connection", ["Approved", REJECTED, PENDING])
+async def test_killed_at_any_call_it_is_never_asked_twice(tmp_path: Path, connection: str, reached: bool):
+    """The program dies at its n-th request, before or after Azure took it; the next one finds out and goes on."""
+    last = 0
+    while True:
+        last += 1
+        world = World()
+        world.connection, world.approves = connection, ()
+        path = tmp_path / str(last)
+        path.mkdir()
+        step = without_ip(Step3(path, world))
+        plan = await step.plan()
+        world.dies = (len(world.calls) + last, reached)
+        try:
+            await step.apply(plan)
+        except Died:
+            pass
+        except Problem:
+            break
+        else:
+            break
+        world.dies = None
+        await went_on(step, connection)
+        step.session._writer.close()
+    assert last > 5, "it was killed at several places"
+
+
+async def went_on(step: Step3, connection: str) -> None:
+    world, asked = step.world, len(step.world.writes)
+    if step.session.interrupted():
+        calls = len(world.calls)
+        await step.resume()
+        assert set(world.calls[calls:]) <= READS, "resuming only reads"
+        expected = {"Approved": "done", PENDING: "done", REJECTED: "failed"}[connection] if asked else "cancelled"
+        assert step.outcomes() == [expected]
+        assert step.private_ip() == (("10.20.1.4", "azure") if expected == "done" else (None, ""))
+    plan = await step.plan()
+    assert plan.empty is (asked == 1 and connection != REJECTED)
+    assert bool(plan.way_out) is (asked == 1 and connection == REJECTED)
+    assert len(world.writes) == asked
+
+
+async def test_resuming_waits_for_one_that_azure_is_still_at(make):
+    step = make()
+    plan = await step.plan()
+    step.world.polls = 20
+    step.world.dies = (len(step.world.calls) + 4, True)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    assert [name for name, _ in step.world.writes] == ["create_endpoint"]
+    await step.resume()
+    assert step.outcomes() == ["done"]
+    assert sum(moment.kind == "wait" for moment in step.moments) > 10
+
+
+async def test_resuming_as_somebody_else_tells_nothing(make):
+    """Who may not see it would find it missing: that is no reason to write that it never began."""
+    step = make()
+    plan = await step.plan()
+    step.world.dies = (len(step.world.calls) + 4, True)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    step.world.me = BOB
+    assert (await stopped(step.resume())).code == "other-identity"
+    assert step.outcomes() == [] and len(step.session.interrupted()) == 1
+
+
+async def test_resuming_an_older_endpoint_leaves_the_field_of_the_new_one(make):
+    step = without_ip(make())
+    plan = await step.plan()
+    step.world.dies = (len(step.world.calls) + 4, True)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    step.session.set_field("endpoint/pe-weu", "endpoint_name", "pe-other")
+    await step.resume()
+    assert step.outcomes() == ["done"] and step.private_ip()[0] is None
+
+
+async def test_a_deletion_that_was_interrupted(make):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED)
+    plan = await step.plan()
+    step.world.dies = (len(step.world.calls) + 4, True)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    assert [name for name, _ in step.world.writes] == ["delete_endpoint"]
+    await step.resume()
+    assert step.outcomes() == ["done"]
+    assert [one.sign for one in (await step.plan()).changes] == ["+", "+"]
+
+
+async def test_an_item_that_is_gone_is_not_filled(make):
+    step = without_ip(make())
+    plan = await step.plan()
+    create = step.world.create_endpoint
+
+    async def and_remove_the_item(wanted: Any) -> None:
+        await create(wanted)
+        step.session.remove_item("endpoint/pe-weu")
+
+    step.world.create_endpoint = and_remove_the_item
+    await step.apply(plan)
+    filled = [one.data for one in journalled(step.session, "field_set")]
+    assert not any(isinstance(one, FieldSet) and one.source == "azure" for one in filled)

@@ -1,0 +1,468 @@
+"""What the Azure actions and their looks share: ids, the pinned identity, words, and one change from start to end.
+
+Azure's changes go on without us: a change is one request, and how it went is read from the resource (AZURE.md,
+"Resume after a crash"). So applying and resuming look at the same things with the same words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shlex
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from state.clock import now
+from state.events import CANCELLED, DONE, FAILED, UNKNOWN
+from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from wizard.azure import AzureIdentity, AzureReader, AzureWriter, Operation
+from wizard.guide import Log, Moment
+from wizard.ports import LEAVE, Readers, Writers
+from wizard.together import together
+from wizard.view import View
+
+NAMESPACE = "Microsoft.Network"
+"""The resource provider of endpoints, networks and private DNS zones."""
+
+PIN = "azure"
+"""The kind of the pinned identity."""
+
+OUTCOME_UNKNOWN = "azure-outcome-unknown"
+"""Code of the Problem that a writer raises when its answer was lost: the change may have begun, or not."""
+
+DETAIL_LIMIT = 2000
+TRIES = 5
+"""Looks that may fail one after the other before a change that goes on is lost sight of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long Azure is waited for, in seconds.
+
+    `poll`: between two looks. `settle`: until a change must be at rest. `approval`: how long a provisioned endpoint
+    may stay Pending. `appear`: what can't be seen this long after its request does not come any more.
+    """
+
+    poll: float = 2.5
+    settle: float = 600.0
+    approval: float = 60.0
+    appear: float = 15.0
+
+
+PACE = Pace()
+
+
+# ---------------------------------------------------------------- ports and fields
+
+
+def azure_of(readers: Readers) -> AzureReader:
+    """The Azure reader. Raises Problem when this environment has none."""
+    if readers.azure is None:
+        raise _no_azure()
+    return readers.azure
+
+
+def writer_of(writers: Writers) -> AzureWriter:
+    """The Azure writer. Raises Problem when this environment has none."""
+    if writers.azure is None:
+        raise _no_azure()
+    return writers.azure
+
+
+def _no_azure() -> Problem:
+    return Problem(
+        "no-azure",
+        "Azure can't be used here.",
+        todo="Run `privatelink-wizard doctor`; it says what is missing.",
+        exit_code=EXIT_NOT_YET,
+    )
+
+
+def needed(view: View, key: str) -> str:
+    """The value of a field. Raises Problem, naming the field, when it is empty."""
+    value = view.value(key)
+    if not value:
+        label = view.guide.fields()[key].label
+        raise Problem("needs-input", f"{label} is not known yet.", todo=f"Enter {label} first.", exit_code=EXIT_NOT_YET)
+    return value
+
+
+# ---------------------------------------------------------------- ids
+
+
+def same_id(one: str, other: str) -> bool:
+    """Whether two Resource IDs name the same thing; Azure compares them without case."""
+    return one.rstrip("/").lower() == other.rstrip("/").lower()
+
+
+def part(resource_id: str, segment: str) -> str:
+    """The name that follows `segment` in a Resource ID as it is written there; empty when it is not in it."""
+    parts = resource_id.split("/")
+    lowered = [one.lower() for one in parts]
+    return parts[lowered.index(segment.lower()) + 1] if segment.lower() in lowered[:-1] else ""
+
+
+def subscription_of(resource_id: str) -> str:
+    """The subscription a resource is in."""
+    return part(resource_id, "subscriptions")
+
+
+def group_of(resource_id: str) -> str:
+    """The resource group a resource is in."""
+    return part(resource_id, "resourceGroups")
+
+
+def last_name(resource_id: str) -> str:
+    """The resource's own name."""
+    return resource_id.rstrip("/").rpartition("/")[2]
+
+
+def group_id(subscription: str, group: str) -> str:
+    """The Resource ID of a resource group."""
+    return f"/subscriptions/{subscription}/resourceGroups/{group}"
+
+
+def network_resource(subscription: str, group: str, kind: str, name: str) -> str:
+    """The Resource ID of something of Microsoft.Network, such as kind `privateEndpoints`."""
+    return f"{group_id(subscription, group)}/providers/{NAMESPACE}/{kind}/{name}"
+
+
+def endpoint_id(view: View) -> str:
+    """The Resource ID of the view's endpoint. Raises Problem when a part of it is not known."""
+    return network_resource(
+        needed(view, "subscription_id"),
+        needed(view, "resource_group"),
+        "privateEndpoints",
+        needed(view, "endpoint_name"),
+    )
+
+
+# ---------------------------------------------------------------- words
+
+
+def az(*words: str) -> str:
+    """An `az` command as shell text."""
+    return shlex.join(("az", *words))
+
+
+def digest(commands: Sequence[str]) -> str:
+    """The SHA-256 over a plan's or change's commands."""
+    return hashlib.sha256(json.dumps(list(commands), ensure_ascii=False).encode()).hexdigest()
+
+
+def who(identity: AzureIdentity) -> str:
+    """An identity in words, as evidence names it."""
+    named = f"{identity.name} " if identity.name else ""
+    return f"{named}(tenant {identity.tenant_id}, object {identity.object_id})"
+
+
+# ---------------------------------------------------------------- the pinned identity
+
+
+def require_same_identity(view: View, found: AzureIdentity) -> None:
+    """Raises Problem, naming both, when this is not the identity that the setup is pinned to."""
+    pinned = view.snapshot.identities.get(PIN)
+    if pinned is not None:
+        facts = pinned.data.facts
+        _require_same(AzureIdentity(facts.get("tenant_id") or "", facts.get("object_id") or ""), found)
+
+
+async def pin(view: View, planned: AzureIdentity, azure: AzureReader, log: Log) -> None:
+    """Reads the identity again before a write. Stops when it is not the one planned with and pinned, else pins it."""
+    found = await azure.identity()
+    _require_same(planned, found)
+    require_same_identity(view, found)
+    log.pinned(PIN, {"tenant_id": found.tenant_id, "object_id": found.object_id})
+
+
+def _require_same(wanted: AzureIdentity, found: AzureIdentity) -> None:
+    if _key(wanted) != _key(found):
+        raise Problem(
+            "other-identity",
+            f"Azure is asked as {who(found)} instead of {who(wanted)}.",
+            means="It may see and change other things than this setup did, and nothing was changed.",
+            todo="Sign in as the one this setup was begun with (`az login`), or make a new setup.",
+            exit_code=EXIT_BAD,
+        )
+
+
+def _key(identity: AzureIdentity) -> tuple[str, str]:
+    return identity.tenant_id.lower(), identity.object_id.lower()
+
+
+# ---------------------------------------------------------------- advice
+
+
+async def notes_of(looks: Mapping[str, Coroutine[Any, Any, str]]) -> tuple[str, ...]:
+    """What looks that only advise have to say, side by side. `looks` are named for when one can't be made.
+
+    Each says one sentence, or nothing when there is nothing to say.
+    """
+    async with together() as group:
+        tasks = [group.create_task(_noted(what, look)) for what, look in looks.items()]
+    return tuple(note for task in tasks if (note := task.result()))
+
+
+async def _noted(what: str, look: Coroutine[Any, Any, str]) -> str:
+    try:
+        return await look
+    except Problem as problem:
+        return f"{what} could not be looked at: {problem.what}"
+
+
+async def provider_note(azure: AzureReader, subscription: str) -> str:
+    """Says when a subscription has not registered the resource provider."""
+    if await azure.provider_registered(subscription, NAMESPACE):
+        return ""
+    command = az("provider", "register", "--namespace", NAMESPACE, "--subscription", subscription)
+    return f"{NAMESPACE} is not registered in subscription {subscription}: Azure will likely refuse. {command}"
+
+
+async def group_note(azure: AzureReader, subscription: str, group: str) -> str:
+    """Says when a resource group is not among those that can be read."""
+    groups = await azure.resource_groups(subscription)
+    if any(one.name.lower() == group.lower() for one in groups):
+        return ""
+    return f"resource group {group} is likely not there: it is not among those that can be read in {subscription}."
+
+
+async def permission_note(azure: AzureReader, wanted: Mapping[str, Sequence[str]]) -> str:
+    """Says which of the wanted actions (by scope) are likely not allowed; policies and locks are not seen."""
+    async with together() as group:
+        tasks = [group.create_task(azure.permissions(scope, actions)) for scope, actions in wanted.items()]
+    every = [permission for task in tasks for permission in task.result()]
+    denied = [f"{one.action} at {one.scope}" for one in every if one.allowed is False]
+    unknown = [one.action for one in every if one.allowed is None]
+    if denied:
+        return f"likely not allowed: {', '.join(denied)}. Ask for a role that holds it, or hand this step off."
+    return f"whether it is allowed could not be asked: {', '.join(unknown)}." if unknown else ""
+
+
+# ---------------------------------------------------------------- waiting
+
+
+class LostSight(Problem):
+    """How a change ended is not known: it goes on in Azure, but can't be followed any more."""
+
+    def __init__(self, name: str, why: str, *, detail: str = "") -> None:
+        super().__init__(
+            "azure-lost-sight",
+            f"How {name} ended is not known: {why}",
+            means="Azure may still be at it. It is not asked for a second time.",
+            todo="Look again; the plan reads what is there before anything else is done.",
+            detail=detail,
+            exit_code=EXIT_NOT_YET,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look at a changed resource says. `outcome` (of state.events) is None while Azure is at it.
+
+    `there` False: nothing of the change is to be seen, or not yet. `problem`: why it ended badly. `facts` are for
+    the journal.
+    """
+
+    text: str
+    outcome: str | None = None
+    there: bool = True
+    problem: Problem | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+NOT_THERE = Seen("not there yet", there=False)
+
+Look = Callable[[], Awaitable[Seen]]
+Report = Callable[[Moment], None]
+
+
+async def watch(
+    look: Look,
+    name: str,
+    *,
+    pace: Pace,
+    progress: Report,
+    since: float = 0.0,
+    operation: Callable[[], Awaitable[Operation]] | None = None,
+) -> Seen:
+    """Looks until Azure is done. `since`: how many seconds ago the change began, when it was another time.
+
+    What does not appear ends as CANCELLED. Raises Problem when Azure says its operation failed, LostSight when
+    it can't be followed any more.
+    """
+    begun, failures = time.monotonic(), 0
+    while True:
+        elapsed = time.monotonic() - begun
+        try:
+            told = await operation() if operation else Operation("")
+            seen = await look()
+        except Problem as problem:
+            failures += 1
+            if failures >= TRIES:
+                raise LostSight(name, problem.what, detail=problem.detail) from problem
+            text = problem.what
+        else:
+            failures, text = 0, seen.text
+            _require_no_failure(told, name)
+            if told.status != "InProgress":
+                if seen.outcome is not None:
+                    return seen
+                if not seen.there and since + elapsed >= pace.appear:
+                    return replace(seen, outcome=CANCELLED)
+        if elapsed >= pace.settle:
+            raise LostSight(name, f"after {pace.settle:.0f} s it is still not at rest ({text}).")
+        progress(Moment("wait", f"{name}: {text}", ready=0, wanted=1, elapsed=elapsed, timeout=pace.settle))
+        await asyncio.sleep(pace.poll)
+
+
+def _require_no_failure(told: Operation, name: str) -> None:
+    if told.status in ("Failed", "Canceled"):
+        raise Problem(
+            told.problem or "azure-failed",
+            f"Azure did not make {name}: {told.code or told.status}.",
+            means="The request was taken and its work failed.",
+            todo="Mend what Azure names, then run this step again: its plan reads what is there.",
+            detail=told.message,
+            exit_code=EXIT_BAD,
+        )
+
+
+# ---------------------------------------------------------------- one change from start to end
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One request that changes something. `does` and `facts` are what resuming recognises it by, `name` is for people.
+
+    `waits`: whether Azure goes on working after its answer.
+    """
+
+    does: str
+    resource: str
+    name: str
+    summary: str
+    commands: tuple[str, ...]
+    undo: str = ""
+    waits: bool = True
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """One application of a plan: each write with its lines in the journal."""
+
+    view: View
+    identity: AzureIdentity
+    azure: AzureReader
+    writer: AzureWriter
+    log: Log
+    progress: Report
+    pace: Pace
+
+    async def pin(self) -> None:
+        """Stops when Azure is asked as somebody else than the plan was made as."""
+        await pin(self.view, self.identity, self.azure, self.log)
+
+    async def carry_out(self, write: Write, send: Callable[[], Awaitable[None]], look: Look) -> Seen:
+        """Sends one write, waits for it and journals both. Returns what is there then; raises Problem if it is not."""
+        await self.pin()
+        change = uuid4().hex
+        self.log.started(
+            change,
+            summary=write.summary,
+            commands=write.commands,
+            digest=digest(write.commands),
+            undo=write.undo,
+            facts={"does": write.does, "resource": write.resource, "name": write.name, **write.facts},
+        )
+        with _Ended(self.log, change, write.summary):
+            self.progress(Moment("phase", write.summary))
+            await _send(send)
+            operation = (lambda: self.writer.operation(write.resource)) if write.waits else None
+            seen = await watch(look, write.name, pace=self.pace, progress=self.progress, operation=operation)
+            if seen.outcome == CANCELLED:
+                raise LostSight(write.name, "the request was sent, but nothing of it is to be seen.")
+            if seen.problem is not None:
+                raise seen.problem
+        self.log.finished(change, outcome=DONE, summary=f"{write.summary}: {seen.text}", **seen.facts)
+        self.progress(Moment("wait", f"{write.name}: {seen.text}", ready=1, wanted=1))
+        return seen
+
+
+async def _send(send: Callable[[], Awaitable[None]]) -> None:
+    """Sends a request once. When its answer was lost the resource tells whether Azure took it."""
+    try:
+        await send()
+    except Problem as problem:
+        if problem.code != OUTCOME_UNKNOWN:
+            raise
+
+
+async def find_out(
+    view: View,
+    change: str,
+    look: Look,
+    *,
+    azure: AzureReader,
+    log: Log,
+    progress: Report,
+    pace: Pace,
+) -> Seen:
+    """Finds out by reading only how an interrupted change ended, and writes it. Raises Problem, and leaves it open,
+    when that can't be told: another identity may not see what is there."""
+    record = view.snapshot.changes[change]
+    started = record.started.data
+    require_same_identity(view, await azure.identity())
+    progress(Moment("phase", f"look how it ended: {started.summary}"))
+    since = max(0.0, (datetime.fromisoformat(now()) - datetime.fromisoformat(record.started.ts)).total_seconds())
+    name = started.facts.get("name") or started.summary
+    seen = await watch(look, name, pace=pace, progress=progress, since=since)
+    if seen.outcome == CANCELLED:
+        log.finished(change, outcome=CANCELLED, summary=f"{started.summary}: cancelled before Azure began")
+    elif seen.problem is not None:
+        log.finished(
+            change,
+            outcome=FAILED,
+            summary=f"{started.summary}: {seen.problem.what}",
+            **{**seen.facts, "code": seen.problem.code},
+        )
+    else:
+        log.finished(change, outcome=seen.outcome or DONE, summary=f"{started.summary}: {seen.text}", **seen.facts)
+    return seen
+
+
+class _Ended:
+    """Writes a change's bad end, whatever it was, before the failure goes on to the caller.
+
+    Cancelling stops our waiting and not Azure, so its end is unknown; the next look says what came of it. Work that is
+    left running (`LEAVE`) has no end yet: the next start finds out.
+    """
+
+    def __init__(self, log: Log, change: str, summary: str) -> None:
+        self._log = log
+        self._change = change
+        self._summary = summary
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            if error.args[:1] != (LEAVE,):
+                said = f"{self._summary}: not waited for any longer, Azure goes on with it"
+                self._log.finished(self._change, outcome=UNKNOWN, summary=said)
+        elif isinstance(error, Problem):
+            self._log.finished(
+                self._change,
+                outcome=UNKNOWN if isinstance(error, LostSight) else FAILED,
+                summary=f"{self._summary}: {error.what}",
+                detail=error.detail[-DETAIL_LIMIT:],
+                code=error.code,
+            )
+        elif isinstance(error, Exception):
+            self._log.finished(self._change, outcome=UNKNOWN, summary=f"{self._summary}: {type(error).__name__}")

@@ -1,0 +1,192 @@
+"""The looks that prove what is in Azure: the subscription, the endpoint with its private IP, the DNS records.
+
+Whoever looks need not be who acted: an auditor looks with an identity of their own, and the evidence names it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, Evidence
+from wizard.actions.azure_facts import (
+    NAMESPACE,
+    azure_of,
+    endpoint_id,
+    group_of,
+    last_name,
+    needed,
+    who,
+)
+from wizard.actions.private_dns import Place, Target, is_linked, survey, target_of
+from wizard.actions.private_endpoint import differences, in_words, is_as_wanted, is_dead, pending_diagnosis
+from wizard.azure import APPROVED, DELETING, SUCCEEDED, AzureIdentity, AzureReader, Endpoint
+from wizard.evidence import evidence
+from wizard.guide import Finding
+from wizard.ports import Readers
+from wizard.together import together
+from wizard.view import View
+
+ENABLED = "Enabled"
+
+Verdict = tuple[str, str, str]
+"""Verdict, text and what to do next."""
+
+
+def _seen(request: str, answer: Any, identity: AzureIdentity) -> Evidence:
+    """Evidence of one GET. `answer` holds names and states only, no text that others wrote."""
+    return evidence("Azure", f"GET {request}", json.dumps(answer, sort_keys=True), who(identity))
+
+
+# ---------------------------------------------------------------- the subscription
+
+
+async def check_subscription(view: View, readers: Readers) -> Finding:
+    """The subscription can be read and is Enabled. That it is registered with the vendor shows at the endpoint only."""
+    azure = azure_of(readers)
+    wanted = needed(view, "subscription_id")
+    async with together() as looks:
+        identifying = looks.create_task(azure.identity())
+        listing = looks.create_task(azure.subscriptions())
+    identity, found = identifying.result(), listing.result()
+    mine = next((one for one in found if one.id.lower() == wanted.lower()), None)
+    if mine is None:
+        seen = _seen("/subscriptions", {"count": len(found), "found": None}, identity)
+        text = f"subscription {wanted} is not among the {len(found)} that {identity.name or 'this identity'} can read"
+        return Finding(COULD_NOT_LOOK, text, "Check the ID, or sign in as somebody who may read it.", (seen,))
+    seen = _seen("/subscriptions", {"found": mine.id, "state": mine.state, "tenant": mine.tenant_id}, identity)
+    text = f"subscription {mine.name} can be read and is {mine.state}"
+    if mine.state != ENABLED:
+        return Finding(BAD, text, "Ask its owner: in a subscription that is not Enabled nothing can be made.", (seen,))
+    return Finding(GOOD, text, "", (seen,))
+
+
+# ---------------------------------------------------------------- the endpoint
+
+
+async def check_endpoint(view: View, readers: Readers) -> Finding:
+    """The endpoint is provisioned, its connection Approved, and its private IP is the one in the field."""
+    azure = azure_of(readers)
+    resource = endpoint_id(view)
+    async with together() as looks:
+        identifying = looks.create_task(azure.identity())
+        reading = looks.create_task(azure.endpoint(resource))
+    identity, found = identifying.result(), reading.result()
+    seen = _seen(resource, _told(found), identity)
+    verdict, text, todo = await _judge_endpoint(view, azure, found)
+    return Finding(verdict, text, todo, (seen,))
+
+
+def _told(found: Endpoint | None) -> dict[str, Any]:
+    if found is None:
+        return {"found": None}
+    return {
+        "id": found.id,
+        "location": found.location,
+        "provisioning": found.provisioning,
+        "connection": found.connection,
+        "service": found.service,
+        "subnet": found.subnet_id,
+        "nic": found.nic_id,
+        "addresses": sorted(found.addresses),
+    }
+
+
+async def _judge_endpoint(view: View, azure: AzureReader, found: Endpoint | None) -> Verdict:
+    name, group = view.value("endpoint_name"), view.value("resource_group")
+    if found is None:
+        return NOT_YET, f"there is no Private Endpoint {name} in {group}", "Run this step."
+    said = f"{found.name}: {in_words(found)}"
+    service, subnet = needed(view, "link_service"), needed(view, "subnet")
+    if not is_as_wanted(found, service, subnet):
+        return BAD, f"{found.name} is another one: {differences(found, service, subnet)}", "Compare the fields."
+    if found.provisioning == DELETING:
+        return BAD, said, "It is being deleted. When it is gone, run this step again."
+    if is_dead(found):
+        return BAD, said, "Ask the vendor, then run this step: its plan deletes the endpoint and makes it anew."
+    if found.provisioning != SUCCEEDED:
+        return NOT_YET, said, "Look again in a minute."
+    if found.connection != APPROVED:
+        return NOT_YET, said, await pending_diagnosis(azure, found)
+    return _judge_address(found, view.value("private_ip"))
+
+
+def _judge_address(found: Endpoint, entered: str) -> Verdict:
+    approved = f"{found.name} is provisioned and its connection is Approved"
+    if not found.addresses:
+        return COULD_NOT_LOOK, f"{approved}, but its network interface tells no address", "May it be read?"
+    addresses = ", ".join(found.addresses)
+    if not entered:
+        return NOT_YET, f"{approved}; its private IP is {addresses}", "Run this step, or enter the private IP."
+    if entered not in found.addresses:
+        return BAD, f"{approved}, but its private IP is {addresses}, not {entered}", "Correct the private IP."
+    return GOOD, f"{approved}; its private IP is {entered}", ""
+
+
+# ---------------------------------------------------------------- the records
+
+
+async def check_records(
+    view: View,
+    readers: Readers,
+    *,
+    hosts: tuple[str, ...],
+    address: str,
+    network: str = "vnet",
+    group: str = "resource_group",
+) -> Finding:
+    """Every host has an A record to the item's endpoints, in a private DNS zone that is linked to the VNet.
+
+    It tells what Azure holds, not what the cluster is answered; keys as in `private_dns.PrivateDns`.
+    """
+    azure = azure_of(readers)
+    target = target_of(view, hosts, address, network=network, group=group)
+    async with together() as looks:
+        identifying = looks.create_task(azure.identity())
+        surveying = looks.create_task(survey(azure, target))
+    identity, found = identifying.result(), surveying.result()
+    verdicts = [judge_place(target, place) for place in found.places]
+    seen = tuple(one for place in found.places for one in _place_evidence(target, place, identity))
+    worst = next((one for verdict in (BAD, NOT_YET) for one in verdicts if one[0] == verdict), None)
+    if worst is None:
+        return Finding(GOOD, "; ".join(text for _, text, _ in verdicts), "", seen)
+    said = "; ".join(text for verdict, text, _ in verdicts if verdict != GOOD)
+    return Finding(worst[0], said, worst[2], seen)
+
+
+def judge_place(target: Target, place: Place) -> Verdict:
+    """What one host's place says: no zone, no link, another VNet's link, no record, a wrong record, or all is there."""
+    zone, network = place.zone.name, last_name(target.network)
+    others = ", ".join(last_name(one) for one in place.others)
+    if others and place.link is None:
+        text = f"zone {zone} is linked to {others}, not to {network}"
+        return BAD, text, "Run this step: its plan links the VNet, or makes a zone for it."
+    if not place.exists:
+        return NOT_YET, f"no private DNS zone linked to {network} holds {place.host}", "Run this step."
+    if place.link is None:
+        return BAD, f"zone {zone} is there, but linked to no VNet: nobody asks it", "Run this step: it adds the link."
+    if place.record is None:
+        text = f"zone {zone} is linked to {network}, but holds no record for {place.host}: it does not resolve there"
+        return BAD, text, "Run this step: it adds the record."
+    addresses = ", ".join(place.record.addresses) or "nothing"
+    if not target.right(place.record):
+        text = f"{place.host} is {addresses} in zone {zone}, not {', '.join(target.wanted)}"
+        return BAD, text, "Run this step: its plan says what replacing means."
+    if not is_linked(place.link):
+        return NOT_YET, f"the link of zone {zone} to {network} is {place.link.state}", "Look again in a minute."
+    text = f"{place.host} is {addresses} in zone {zone} ({group_of(place.zone.id)}), linked to {network}"
+    return GOOD, text, ""
+
+
+def _place_evidence(target: Target, place: Place, identity: AzureIdentity) -> tuple[Evidence, ...]:
+    if not place.exists:
+        request = f"/subscriptions/{target.subscription}/providers/{NAMESPACE}/privateDnsZones"
+        return (_seen(request, {"host": place.host, "zone": None, "others": list(place.others)}, identity),)
+    link = place.link
+    linked = None if link is None else {"network": link.network_id, "state": link.state, "name": link.name}
+    record = place.record
+    held = None if record is None else {"addresses": sorted(record.addresses), "ttl": record.ttl}
+    return (
+        _seen(f"{place.zone.id}/virtualNetworkLinks", {"link": linked, "others": list(place.others)}, identity),
+        _seen(f"{place.zone.id}/A/{place.name}", {"host": place.host, "record": held}, identity),
+    )
