@@ -383,10 +383,7 @@ def _changes(target: Target, place: Place) -> tuple[Change, ...]:
     zone, network = place.zone, last_name(target.network)
     where = f"{zone.name} in {group_of(zone.id)}"
     addresses = ", ".join(target.wanted)
-    changes = [
-        Change(SAME if place.exists else CREATE, f"zone {where}"),
-        Change(SAME if place.link else CREATE, f"link {zone.name} to {network}"),
-    ]
+    changes = [Change(SAME if place.exists else CREATE, f"zone {where}")]
     record = f"record {place.name} in {zone.name}"
     if place.record is None:
         changes.append(Change(CREATE, f"{record}: {addresses}"))
@@ -394,18 +391,22 @@ def _changes(target: Target, place: Place) -> tuple[Change, ...]:
         changes.append(Change(SAME, f"{record}: {', '.join(place.record.addresses)}"))
     else:
         changes.append(Change(CHANGE, f"{record}: {', '.join(place.record.addresses)} to {addresses}"))
-    return tuple(changes)
+    return (*changes, Change(SAME if place.link else CREATE, f"link {zone.name} to {network}"))
 
 
 def _steps(target: Target, place: Place) -> tuple[_Step, ...]:
-    """The writes that one host needs, in the order in which they are made."""
+    """The writes that one host needs, in the order in which they are made.
+
+    The link comes last: a zone that is linked and has no record yet makes the host resolve nowhere in that VNet, which
+    takes a running DPE off its public way before it has the private one.
+    """
     steps = []
     if not place.exists:
         steps.append(_zone_step(place.zone))
-    if place.link is None:
-        steps.append(_link_step(place.zone, target.network))
     if not target.right(place.record):
         steps.append(_record_step(target, place))
+    if place.link is None:
+        steps.append(_link_step(place.zone, target.network))
     return tuple(steps)
 
 
