@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := .tools/.ready
 
-.PHONY: sandbox test test-slow test-all lint format bench tools clean pictures snapshots
+.PHONY: sandbox test test-slow test-all lint format bench tools az clean pictures snapshots
 
 sandbox: $(READY)  ## rehearse the whole job on this machine
 	$(BIN)/privatelink-wizard sandbox --reset --fetch-helm
@@ -37,6 +37,13 @@ pictures: $(READY) tools  ## the README's picture and recording, from the real p
 
 snapshots: $(READY)  ## accept the screens as they are drawn now; then read git diff like code
 	PRIVATELINK_ACCEPT_SNAPSHOTS=1 $(BIN)/pytest tests/screens/test_snapshots.py -n 2
+
+az: .tools/azure-cli/.ready  ## the real az (700 MB) for the one slow test that drives it against the sandbox
+
+.tools/azure-cli/.ready:
+	$(PYTHON) -m venv .tools/azure-cli
+	.tools/azure-cli/bin/python -m pip install --quiet --disable-pip-version-check azure-cli
+	@touch $@
 
 tools: $(TOOLS)  ## helm 3, helm 4 and kubectl for the tests, fetched and checked against their SHA-256
 

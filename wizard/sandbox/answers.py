@@ -65,7 +65,7 @@ def answers(info: SandboxInfo, portal: Portal) -> dict[str, Any]:
         "fields": {
             "connectivity": {"environment_name": "sandbox"},
             "mark-updated": {
-                "unproven_reason": "rehearsal in the sandbox, which emulates neither Azure nor DNS yet",
+                "unproven_reason": "rehearsal in the sandbox, where neither Azure nor DNS is looked at yet",
             },
         },
         # 7 is missing on purpose: it is done by helm, not confirmed by a person.

@@ -16,8 +16,9 @@ from wizard.sandbox.process import joined, known_faults, require_extra, running,
 __all__ = ["NOT_EMULATED", "joined", "running", "serve"]
 
 NOT_EMULATED = (
-    "Azure: no subscription, no network, no private endpoint is looked at or made",
-    "DNS: the two host names resolve nowhere",
+    "most of Azure: there are subscriptions, VNets, private endpoints and private DNS zones, but no sign-in, no roles "
+    "to assign, and nothing that packets flow through",
+    "DNS but for the two host names, which resolve publicly until a private zone answers for them",
     "real pods: workloads are said to be ready after a moment, and no container runs",
 )
 """One line each; whatever shows a sandbox shows these."""
@@ -59,6 +60,7 @@ def _narration(info: SandboxInfo, faults: frozenset[str]) -> str:
         "SANDBOX: a rehearsal on this machine. Nothing in it is real, nothing of it leaves loopback.",
         f"  registry    {info.registry}, chart {info.chart} {info.chart_version} and {info.chart_version_next}",
         f"  Kubernetes  {info.kubeconfig}, context {info.kube_context}",
+        f"  Azure       {info.arm_url}, identity {info.identity_endpoint}",
         f"  requests    {info.trace_file}",
         "Not emulated:",
         *(f"  - {each}" for each in NOT_EMULATED),

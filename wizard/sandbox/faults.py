@@ -1,8 +1,8 @@
 """Faults the sandbox can be started with (`sandbox --fault NAME`), to practise what goes wrong in earnest.
 
 This is only the list. Each server asks whether its fault is on: `wrong-token` and `registry-down` concern the
-registry, `forbidden`, `pods-never-ready` and `slow-pods` the Kubernetes API; for `api-down` the process does not open
-its listener.
+registry, `forbidden`, `pods-never-ready` and `slow-pods` the Kubernetes API, those from `arm-throttled` on Azure; for
+`api-down` the process does not open its listener.
 """
 
 from __future__ import annotations
@@ -15,6 +15,18 @@ FORBIDDEN = "forbidden"
 PODS_NEVER_READY = "pods-never-ready"
 SLOW_PODS = "slow-pods"
 API_DOWN = "api-down"
+ARM_THROTTLED = "arm-throttled"
+ARM_SLOW = "arm-slow"
+ARM_FORBIDDEN = "arm-forbidden"
+ARM_CONNECTION_DROPPED = "arm-connection-dropped"
+ARM_TOKEN_EXPIRED = "arm-token-expired"  # noqa: S105 - the name of a fault
+PENDING_FOREVER = "pending-forever"
+REJECTED = "rejected"
+DISCONNECTED_LATER = "disconnected-later"
+INVALID_ALIAS = "invalid-alias"
+POLICY_DENIED = "policy-denied"
+ZONE_EXISTS = "zone-exists"
+OVERLAPPING_LINK = "overlapping-link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,66 @@ FAULTS: dict[str, Fault] = {
             API_DOWN,
             "the Kubernetes API's port is closed",
             "helm: Kubernetes cluster unreachable: connection refused",
+        ),
+        Fault(
+            ARM_THROTTLED,
+            "Azure refuses the first three requests as too many",
+            "nothing but a wait of some seconds: 429 with Retry-After, which the SDK obeys by itself",
+        ),
+        Fault(
+            ARM_SLOW,
+            "Azure takes a second for every answer and twelve for an endpoint",
+            "elapsed time beside the typical one: time to leave, cancel or kill it",
+        ),
+        Fault(
+            ARM_FORBIDDEN,
+            "you are only a Reader in Azure",
+            "AuthorizationFailed for everything but looking, and permissions that say so beforehand",
+        ),
+        Fault(
+            ARM_CONNECTION_DROPPED,
+            "the connection ends in the middle of Azure's answers about a running operation, four times",
+            "connection broken; the operation goes on, and the resource itself tells how it went",
+        ),
+        Fault(
+            ARM_TOKEN_EXPIRED,
+            "Azure refuses the first request's token as expired",
+            "401 ExpiredAuthenticationToken, once; asking again works",
+        ),
+        Fault(
+            PENDING_FOREVER,
+            "the vendor approves no endpoint",
+            "provisioning Succeeded, but the connection stays Pending",
+        ),
+        Fault(
+            REJECTED,
+            "the vendor rejects new endpoints",
+            "the connection is Pending while the endpoint is made, then Rejected",
+        ),
+        Fault(
+            DISCONNECTED_LATER,
+            "the vendor removes approved connections, five seconds later",
+            "the connection is Approved, then Disconnected: delete the endpoint and make it again",
+        ),
+        Fault(
+            INVALID_ALIAS,
+            "the vendor's link service is not there under its alias or Resource ID",
+            "not visible, and InvalidPrivateLinkServiceId when an endpoint is created",
+        ),
+        Fault(
+            POLICY_DENIED,
+            "a policy of your organisation forbids private DNS zones",
+            "RequestDisallowedByPolicy: the records go to the DNS team",
+        ),
+        Fault(
+            ZONE_EXISTS,
+            "somebody else creates the DNS zone at the same moment",
+            "PreconditionFailed: the zone exists already; looking again finds it",
+        ),
+        Fault(
+            OVERLAPPING_LINK,
+            "another team links a DNS zone of the same name to the VNet at the same moment",
+            "BadRequest: overlapping namespaces; looking again finds the other zone",
         ),
     )
 }

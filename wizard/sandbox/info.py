@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
-from wizard.sandbox.portal import Hosts, Portal, chart_url
+from wizard.sandbox.portal import Hosts, chart_url
+from wizard.sandbox.profile import Profile
 from wizard.sandbox.workdir import WorkDir
 
 FORMAT = "privatelink-wizard.sandbox/1"
 KUBE_CONTEXT = "sandbox"
+
+REGISTRY, KUBERNETES, ARM, IDENTITY, DNS = "registry", "kubernetes", "arm", "identity", "dns"
+"""The servers, as the profile's ports name them."""
+
+IDENTITY_PATH = "/msi/token"
 
 
 class SandboxInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Where everything is. Paths are absolute; what is not emulated (yet) is None.
 
     `registry` and `dns_server` are host:port; `chart` is a full oci:// URL; all https is under `ca_file`.
+    `identity_endpoint` and `identity_header` are what the environment variables of these names hold in App Service.
     """
 
     format: str = FORMAT
@@ -59,10 +68,15 @@ def parse(line: str | bytes) -> SandboxInfo:
     return msgspec.json.decode(line, type=SandboxInfo)
 
 
-def describe(work: WorkDir, portal: Portal, *, registry: str, helm: str) -> SandboxInfo:
-    """The facts of the sandbox in `work`; `registry` is host:port, `helm` an absolute path."""
+def describe(work: WorkDir, kept: Profile, *, helm: Path) -> SandboxInfo:
+    """The facts of the sandbox that `work` keeps. Of servers that it has no port for (yet) nothing is told."""
+    portal, registry = kept.portal, f"127.0.0.1:{kept.ports[REGISTRY]}"
+    arm, identity, dns = kept.ports.get(ARM), kept.ports.get(IDENTITY), kept.ports.get(DNS)
     return SandboxInfo(
+        arm_url=f"https://127.0.0.1:{arm}" if arm else None,
         ca_file=str(work.ca),
+        identity_endpoint=f"http://127.0.0.1:{identity}{IDENTITY_PATH}" if identity else None,
+        identity_header=kept.azure.identity_header if identity else None,
         tenant_id=portal.tenant_id,
         subscription_id=portal.subscription_id,
         resource_group=portal.resource_group,
@@ -73,6 +87,7 @@ def describe(work: WorkDir, portal: Portal, *, registry: str, helm: str) -> Sand
         link_service_id=portal.link_service_id,
         own_link_service_id=portal.own_link_service_id,
         hosts=portal.hosts,
+        dns_server=f"127.0.0.1:{dns}" if dns else None,
         kubeconfig=str(work.kubeconfig),
         kube_context=KUBE_CONTEXT,
         registry=registry,
@@ -84,7 +99,7 @@ def describe(work: WorkDir, portal: Portal, *, registry: str, helm: str) -> Sand
         release=portal.release,
         namespace=portal.namespace,
         values_file=str(work.values),
-        helm=helm,
+        helm=str(helm.absolute()),
         answers_file=str(work.answers),
         work_dir=str(work.path),
         trace_file=str(work.trace),

@@ -85,7 +85,7 @@ def joined(work_dir: Path | None = None, *, helm: Path, state_dir: Path | None =
     require_extra()
     work = workdir.prepare(work_dir, state_dir=state_dir)
     if serves_already(work) and (kept := profile.load(work)):
-        yield describe(work, kept.portal, registry=f"127.0.0.1:{kept.ports['registry']}", helm=str(helm.absolute()))
+        yield describe(work, kept, helm=helm)
     else:
         with _child(work, frozenset(), helm=helm, reset=False) as info:
             yield info

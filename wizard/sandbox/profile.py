@@ -7,6 +7,7 @@ The registry's token is not in here but in the file the user is pointed at, so t
 from __future__ import annotations
 
 import secrets
+import uuid
 
 import msgspec
 
@@ -17,14 +18,40 @@ from wizard.sandbox.workdir import WorkDir, write_private
 FORMAT = "privatelink-wizard.sandbox-profile/1"
 
 
+def _token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _guid() -> str:
+    return str(uuid.uuid4())
+
+
+class AzureKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """Who one is in the sandbox's Azure, and the secrets of its servers.
+
+    `identity_header` opens the identity endpoint, `token_key` signs its tokens, `portal_key` is the bearer of the
+    vendor's side (`POST /_portal/register`).
+    """
+
+    object_id: str = msgspec.field(default_factory=_guid)
+    client_id: str = msgspec.field(default_factory=_guid)
+    identity_header: str = msgspec.field(default_factory=_token)
+    token_key: str = msgspec.field(default_factory=_token)
+    portal_key: str = msgspec.field(default_factory=_token)
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """`ports` maps the servers' names to their TCP ports; `kube_token` is the Kubernetes API's bearer token."""
+    """`ports` maps the servers' names to their TCP ports; `kube_token` is the Kubernetes API's bearer token.
+
+    A sandbox of before there was Azure has no `azure`: it gets one here, kept with the port that it gets too.
+    """
 
     format: str
     ports: dict[str, int]
     kube_user: str
     kube_token: str
     portal: Portal
+    azure: AzureKeys = msgspec.field(default_factory=AzureKeys)
 
 
 def new(ports: dict[str, int]) -> Profile:
@@ -33,7 +60,7 @@ def new(ports: dict[str, int]) -> Profile:
         format=FORMAT,
         ports=ports,
         kube_user="sandbox-admin",
-        kube_token=secrets.token_urlsafe(32),
+        kube_token=_token(),
         portal=invent(),
     )
 
@@ -65,7 +92,7 @@ def registry_token(work: WorkDir) -> str:
     except (FileNotFoundError, UnicodeDecodeError):
         token = ""
     if not token:
-        token = secrets.token_urlsafe(32)
+        token = _token()
         write_private(work.registry_token, token)
     return token
 

@@ -17,24 +17,30 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 from aiohttp import web
 
 from state.problem import EXIT_OK, Problem
-from wizard.sandbox import ca, kubernetes, portal, ports, profile, registry, workdir
+from wizard.sandbox import arm, ca, kubernetes, names, portal, ports, profile, registry, workdir
 from wizard.sandbox.answers import answers_yaml
+from wizard.sandbox.arm.tokens import Issuer
 from wizard.sandbox.chart_archive import pack
+from wizard.sandbox.dns import DnsServer
 from wizard.sandbox.faults import API_DOWN, REGISTRY_DOWN, WRONG_TOKEN
-from wizard.sandbox.info import KUBE_CONTEXT, SandboxInfo, describe
+from wizard.sandbox.info import ARM, DNS, IDENTITY, KUBE_CONTEXT, KUBERNETES, REGISTRY, SandboxInfo, describe
 from wizard.sandbox.kubeconfig import kubeconfig
 from wizard.sandbox.process import PROBLEM_FORMAT
 from wizard.sandbox.trace import Trace
 from wizard.sandbox.workdir import WorkDir, write_private
 
-REGISTRY, KUBERNETES = "registry", "kubernetes"
-_SERVERS = (REGISTRY, KUBERNETES)
+_SERVERS = (REGISTRY, KUBERNETES, ARM, IDENTITY, DNS)
+_PLAIN = frozenset({IDENTITY})
+"""Without TLS: clients of a managed identity know no https."""
+
+TTL_SECONDS = 5  # short: a rehearsal sees its own changes at once
 
 # Open watches would hold up the end for ever; whoever watches a sandbox copes with its end.
 _SHUTDOWN_SECONDS = 1.0
@@ -78,11 +84,18 @@ async def run(
             async with contextlib.AsyncExitStack() as stack:
                 trace = Trace(work.trace)
                 stack.callback(trace.close)
-                for name, app in _apps(sandbox, faults, trace).items():
+                azure = arm.Arm(
+                    sandbox.kept.portal, object_id=sandbox.kept.azure.object_id, state_path=work.arm, faults=faults
+                )
+                resolver = names.Resolver(sandbox.kept.portal.hosts, azure)
+                server = DnsServer(resolver.resolve, resolver.known, ttl=TTL_SECONDS, trace=partial(trace.write, DNS))
+                await stack.enter_async_context(server.serve(sandbox.sockets[DNS]))
+                for name, app in _apps(sandbox, azure, faults, trace).items():
                     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
                     await runner.setup()
                     stack.push_async_callback(runner.cleanup)
-                    await web.SockSite(runner, sandbox.sockets[name], ssl_context=ca.server_context(work)).start()
+                    context = None if name in _PLAIN else ca.server_context(work)
+                    await web.SockSite(runner, sandbox.sockets[name], ssl_context=context).start()
                 ready(sandbox.info)
                 await stop.wait()
 
@@ -106,7 +119,7 @@ def _start(work: WorkDir, helm: Path) -> Iterator[_Sandbox]:
             kept = msgspec.structs.replace(kept, ports=taken) if kept else profile.new(taken)
             profile.save(work, kept)
         ca.ensure(work)
-        info = describe(work, kept.portal, registry=f"127.0.0.1:{taken[REGISTRY]}", helm=str(helm.absolute()))
+        info = describe(work, kept, helm=helm)
         token = profile.registry_token(work)
         _write_files(work, kept, info)
         yield _Sandbox(work, kept, token, sockets, info)
@@ -126,7 +139,7 @@ def _write_files(work: WorkDir, kept: profile.Profile, info: SandboxInfo) -> Non
     write_private(work.answers, answers_yaml(info, kept.portal))
 
 
-def _apps(sandbox: _Sandbox, faults: frozenset[str], trace: Trace) -> dict[str, web.Application]:
+def _apps(sandbox: _Sandbox, azure: arm.Arm, faults: frozenset[str], trace: Trace) -> dict[str, web.Application]:
     """The applications to serve; one that a fault takes down is not among them."""
     kept, apps = sandbox.kept, {}
     if API_DOWN not in faults:
@@ -139,6 +152,10 @@ def _apps(sandbox: _Sandbox, faults: frozenset[str], trace: Trace) -> dict[str, 
         token = None if WRONG_TOKEN in faults else sandbox.token
         content = registry.Registry(charts, user=kept.portal.registry_user, token=token)
         apps[REGISTRY] = registry.build_app(content, trace)
+    keys = kept.azure
+    issuer = Issuer(keys.token_key, kept.portal.tenant_id, keys.object_id, keys.client_id)
+    apps[ARM] = arm.build_app(azure, issuer, portal_key=keys.portal_key, trace=trace)
+    apps[IDENTITY] = arm.build_identity_app(issuer, secret=keys.identity_header, trace=trace)
     return apps
 
 

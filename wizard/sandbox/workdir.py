@@ -29,6 +29,7 @@ _CONTENT = (
     "registry-token",
     "kubeconfig",
     "kubernetes.json",
+    "arm.json",
     "values.yml",
     "answers.yml",
     "trace.jsonl",
@@ -80,6 +81,11 @@ class WorkDir:
     def kubernetes(self) -> Path:
         """The objects of the Kubernetes API."""
         return self.path / "kubernetes.json"
+
+    @property
+    def arm(self) -> Path:
+        """What exists in Azure."""
+        return self.path / "arm.json"
 
     @property
     def values(self) -> Path:

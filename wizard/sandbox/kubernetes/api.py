@@ -8,8 +8,8 @@ from pathlib import Path
 from wizard.sandbox.kubernetes.controllers import Controllers
 from wizard.sandbox.kubernetes.objects import Objects
 from wizard.sandbox.kubernetes.resources import Obj
-from wizard.sandbox.kubernetes.state_file import StateFile
 from wizard.sandbox.kubernetes.store import Change, Store
+from wizard.sandbox.state_file import StateFile
 
 READY_AFTER = 0.6
 _SAVE_DELAY = 0.2  # seconds; only what controllers do is saved late, and they would do it again
@@ -27,7 +27,7 @@ class KubernetesApi:
     def __init__(self, state_path: Path | None = None, ready_after: float = READY_AFTER) -> None:
         self.objects = Objects(Store())
         self.controllers = Controllers(self.objects, ready_after)
-        self._file = StateFile(state_path) if state_path else None
+        self._file = StateFile(state_path, "cluster") if state_path else None
         self._unsaved = False
         self._save_timer: asyncio.TimerHandle | None = None
         saved = self._file.read() if self._file else None
