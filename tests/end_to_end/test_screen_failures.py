@@ -83,12 +83,10 @@ def said(app: WizardApp) -> str:
     return " ".join(" ".join(body).replace("▌", " ").split())
 
 
-CASES = [
-    pytest.param(failure, id=name.replace(" ", "-"), marks=() if name == "wrong token" else pytest.mark.slow)
-    for name, failure in FAILURES.items()
-]
+CASES = [pytest.param(failure, id=name.replace(" ", "-")) for name, failure in FAILURES.items()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", CASES)
 async def test_a_failure_is_explained_on_the_screen(
     machine: Machine, failure: Failure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

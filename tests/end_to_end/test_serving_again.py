@@ -87,6 +87,7 @@ def rehearsed(machine4: Machine) -> Machine:
     return machine4
 
 
+@pytest.mark.slow
 def test_a_rehearsal_is_resumed_with_its_servers_again_and_again(rehearsed: Machine):
     registry = registry_of(rehearsed)
     code, drawn = at_terminal(rehearsed, "resume", "rehearsal", end="kill -9")
