@@ -1,0 +1,183 @@
+"""Azure as `wizard.azure` has its ports; the calls themselves are `azure_calls` and `azure_changes`, in the SDK
+child.
+
+Imports no Azure package: this is the screen's process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar, TypeVarTuple
+
+from state.problem import EXIT_NOT_YET, Problem
+from wizard.adapters import azure_calls, azure_changes, azure_errors
+from wizard.adapters.azure_asking import SignInPrompt, Target
+from wizard.adapters.sdk_process import SdkProcess
+from wizard.azure import (
+    ARecord,
+    AzureIdentity,
+    Endpoint,
+    Network,
+    Operation,
+    Permission,
+    ResourceGroup,
+    Subscription,
+    WantedEndpoint,
+    Zone,
+    ZoneLink,
+)
+
+__all__ = ["MODULES", "AzureActor", "AzureLooker", "SignInPrompt", "Target"]
+
+Ts = TypeVarTuple("Ts")
+T = TypeVar("T")
+
+MODULES = ("azure.identity", "azure.mgmt.network", "azure.mgmt.privatedns", "wizard.adapters.azure_clients")
+"""What the SDK child imports as it starts, to be ready for this adapter."""
+
+CALL_TIMEOUT = 90.0  # seconds for one call, which may be several pages, a retry, and a cold `az`
+SIGN_IN_POLL = 1.0  # seconds between two questions whether somebody has signed in
+
+
+class AzureLooker:
+    """Looks at Azure. Its child's pipeline lets no change through, whatever the SDKs try.
+
+    Raises Problem: what of network, sign-in, rights or Azure itself stands in the way.
+    """
+
+    def __init__(self, target: Target, process: SdkProcess) -> None:
+        self._target = replace(target, read_only=True)
+        self._process = process
+
+    async def identity(self) -> AzureIdentity:
+        """As whom Azure is asked, from a token fetched now."""
+        return await self._look(azure_calls.identity)
+
+    async def sign_in(self, show: Callable[[SignInPrompt], None]) -> AzureIdentity:
+        """Sign in; `show` is told the page and the code, once, before anybody is waited for.
+
+        Waiting is many short calls, so that other looks go on meanwhile. Cancelled, it forgets about the code, which
+        ends by itself. Raises Problem when the sign-in fails or nobody comes in time.
+        """
+        prompt = await self._look(azure_calls.begin_sign_in)
+        if prompt is not None:
+            show(prompt)
+        while True:
+            found = await self._look(azure_calls.signed_in)
+            if found is not None:
+                return found
+            await asyncio.sleep(SIGN_IN_POLL)
+
+    async def subscriptions(self) -> tuple[Subscription, ...]:
+        """All that can be read, in every state."""
+        return await self._look(azure_calls.subscriptions)
+
+    async def resource_groups(self, subscription: str) -> tuple[ResourceGroup, ...]:
+        """The groups of a subscription."""
+        return await self._look(azure_calls.resource_groups, subscription)
+
+    async def networks(self, subscription: str) -> tuple[Network, ...]:
+        """All VNets of a subscription, with their subnets."""
+        return await self._look(azure_calls.networks, subscription)
+
+    async def network(self, network_id: str) -> Network | None:
+        """One VNet; None when it is not there."""
+        return await self._look(azure_calls.network, network_id)
+
+    async def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """One Private Endpoint with its private IPs; None when it is not there."""
+        return await self._look(azure_calls.endpoint, endpoint_id)
+
+    async def endpoints(self, subscription: str) -> tuple[Endpoint, ...]:
+        """All Private Endpoints of a subscription: the pages of two lists."""
+        return await self._look(azure_calls.endpoints, subscription)
+
+    async def visible(self, subscription: str, location: str, alias: str) -> bool:
+        """Whether the subscription may see the link service of that alias."""
+        return await self._look(azure_calls.visible, subscription, location, alias)
+
+    async def auto_approved(self, subscription: str, location: str) -> tuple[str, ...]:
+        """Resource IDs of the services that approve this subscription's endpoints by themselves."""
+        return await self._look(azure_calls.auto_approved, subscription, location)
+
+    async def provider_registered(self, subscription: str, namespace: str) -> bool:
+        """Whether the subscription is registered for, say, Microsoft.Network."""
+        return await self._look(azure_calls.provider_registered, subscription, namespace)
+
+    async def permissions(self, scope: str, actions: Sequence[str]) -> tuple[Permission, ...]:
+        """Each action with whether it is likely allowed at that scope."""
+        return await self._look(azure_calls.permissions, scope, tuple(actions))
+
+    async def zones(self, subscription: str) -> tuple[Zone, ...]:
+        """All private DNS zones of a subscription."""
+        return await self._look(azure_calls.zones, subscription)
+
+    async def zone_links(self, zone_id: str) -> tuple[ZoneLink, ...]:
+        """The links of a zone to VNets."""
+        return await self._look(azure_calls.zone_links, zone_id)
+
+    async def a_record(self, zone_id: str, name: str) -> ARecord | None:
+        """An A record set; None when there is none."""
+        return await self._look(azure_calls.a_record, zone_id, name)
+
+    async def _look(self, func: Callable[[Target, *Ts], T], *args: *Ts) -> T:
+        try:
+            return await self._process.call(func, self._target, *args, timeout=CALL_TIMEOUT)
+        except TimeoutError:
+            raise Problem(
+                "azure-timeout",
+                f"The look at Azure took over {CALL_TIMEOUT:.0f} seconds.",
+                means="We could not look: Azure, the network or the sign-in does not answer.",
+                todo="Check the network, and the sign-in with `az account show`; then look again.",
+                exit_code=EXIT_NOT_YET,
+            ) from None
+
+
+class AzureActor:
+    """Changes Azure: begins one change a call and returns.
+
+    A lost answer raises Problem `azure-outcome-unknown`; nothing is ever sent twice.
+    """
+
+    def __init__(self, target: Target, process: SdkProcess) -> None:
+        self._target = replace(target, read_only=False)
+        self._process = process
+
+    async def create_endpoint(self, wanted: WantedEndpoint) -> None:
+        """Begin to create an endpoint. Raises Problem `azure-exists` when there is one of that name."""
+        await self._act(azure_changes.create_endpoint, wanted)
+
+    async def delete_endpoint(self, endpoint_id: str) -> None:
+        """Begin to delete an endpoint."""
+        await self._act(azure_changes.delete_endpoint, endpoint_id)
+
+    async def create_zone(self, zone_id: str) -> None:
+        """Begin to create a zone, only when there is none."""
+        await self._act(azure_changes.create_zone, zone_id)
+
+    async def create_link(self, link_id: str, network_id: str) -> None:
+        """Begin to link a zone to a VNet, only when there is no such link."""
+        await self._act(azure_changes.create_link, link_id, network_id)
+
+    async def set_a_record(self, record: ARecord, *, replacing: ARecord | None) -> None:
+        """Write a record set: a new one only when there is none, else only over `replacing`."""
+        await self._act(azure_changes.set_a_record, record, replacing)
+
+    async def operation(self, resource_id: str) -> Operation:
+        """Where the last change of that resource stands; nothing when this process began none."""
+        try:
+            return await self._process.call(azure_changes.operation, self._target, resource_id, timeout=CALL_TIMEOUT)
+        except TimeoutError:
+            return Operation("")  # the child ended with what it knew; the resource tells
+
+    async def _act(self, func: Callable[[Target, *Ts], None], *args: *Ts) -> None:
+        try:
+            await self._process.call(func, self._target, *args, timeout=CALL_TIMEOUT)
+        except TimeoutError:
+            raise azure_errors.outcome_unknown(f"No answer within {CALL_TIMEOUT:.0f} seconds.") from None
+        except Problem as problem:
+            if problem.code != "sdk-process-ended":
+                raise
+            raise azure_errors.outcome_unknown(problem.what) from None
