@@ -88,6 +88,8 @@ def wait_for_refusal(address: str) -> None:
     while time.monotonic() < deadline:
         try:
             socket.create_connection((host, int(port)), timeout=1).close()
+        except ConnectionResetError:
+            continue  # it is ending at this very moment
         except ConnectionRefusedError:
             return
         time.sleep(0.02)
