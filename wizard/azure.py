@@ -134,12 +134,17 @@ class Permission:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """Where an operation that this process began stands: `InProgress`, `Succeeded`, `Failed`, `Canceled`, or empty
-    when it is not known any more (another process began it): then the resource itself tells."""
+    when it is not known any more (another process began it): then the resource itself tells.
+
+    Of one that failed: `problem`, `means` and `todo` as of a Problem; `code` and `message` are Azure's own.
+    """
 
     status: str
     problem: str = ""
     code: str = ""
     message: str = ""
+    means: str = ""
+    todo: str = ""
 
 
 # ---------------------------------------------------------------- what is wanted

@@ -325,8 +325,8 @@ def _require_no_failure(told: Operation, name: str) -> None:
         raise Problem(
             told.problem or "azure-failed",
             f"Azure did not make {name}: {told.code or told.status}.",
-            means="The request was taken and its work failed.",
-            todo="Mend what Azure names, then run this step again: its plan reads what is there.",
+            means=told.means or "The request was taken and its work failed.",
+            todo=told.todo or "Mend what Azure names, then run this step again: its plan reads what is there.",
             detail=told.message,
             exit_code=EXIT_BAD,
         )

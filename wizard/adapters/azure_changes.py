@@ -124,7 +124,14 @@ def operation(target: Target, resource_id: str) -> Operation:
         ended = Operation(status)
     else:
         problem = azure_errors.explain(failure, ask.asked(target))
-        ended = Operation(status, problem.code, azure_errors.code_of(failure), azure_errors.clean(failure.message))
+        ended = Operation(
+            status,
+            problem.code,
+            azure_errors.code_of(failure),
+            azure_errors.clean(failure.message),
+            means=problem.means,
+            todo=problem.todo,
+        )
     _operations[resource_id.lower()] = ended
     return ended
 

@@ -40,6 +40,7 @@ from wizard.adapters import azure_changes as changes
 from wizard.adapters import azure_clients
 from wizard.adapters.azure import AzureActor, AzureLooker
 from wizard.adapters.azure_asking import SignInPrompt, Target
+from wizard.adapters.azure_errors import Failure, explain
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.azure import ARecord, AzureIdentity, AzureReader, AzureWriter, Operation, WantedEndpoint, Zone, ZoneLink
 
@@ -586,6 +587,9 @@ def test_an_operation_that_fails_with_http_200(arm, status):
     found = changes.operation(writer, ONE)
     assert (found.status, found.problem, found.code) == (status, "azure-conflict", "ConflictError")
     assert "SIGNED" not in found.message
+    known = explain(Failure("ConflictError", "inner"))
+    assert (found.means, found.todo) == (known.means, known.todo)
+    assert found.todo
 
 
 def test_operations_that_nobody_knows(arm):
