@@ -17,7 +17,9 @@ class LineInput(Attached, Input):
 
     async def _on_key(self, event: Key) -> None:
         # Textual calls the handler of Input after this one: it makes the cursor seen and takes in what is printable.
-        if event.is_printable or (event.key == "right" and self.cursor_at_end):
+        if event.is_printable or event.key == "enter":
+            return  # enter edits nothing, and a paste before it goes up to the page as well
+        if event.key == "right" and self.cursor_at_end:
             return  # behind the end there is nothing to go to, but something may be offered
         for binding in self._bindings.key_to_bindings.get(event.key, ()):
             if await self.app.run_action(binding.action, self):

@@ -109,6 +109,7 @@ async def paste(app: WizardApp, page: StepPage, text: str, row: FieldRow | None)
     model = row.model
     if model.field.secret:
         row.fill(strip_token(text))
+        _commit_if_left(row)
         return
     offered = app.offers.of(view, model.field, model.owner) if app.offers is not None else ()
     found = drafted(view, model.field, model.owner, text, offered)
@@ -119,6 +120,13 @@ async def paste(app: WizardApp, page: StepPage, text: str, row: FieldRow | None)
             row.commit()
     else:
         row.input.insert_text_at_cursor(one_line(text, limit=10_000))
+    _commit_if_left(row)
+
+
+def _commit_if_left(row: FieldRow) -> None:
+    """A key right behind a paste may leave the field before the text is in it: leaving commits all the same."""
+    if not row.input.has_focus:
+        row.commit()
 
 
 async def _fill(app: WizardApp, page: StepPage, commands: PortalCommands) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import Key, Paste
 
 from screens import field as field_module
 from state.events import FileFacts
@@ -442,3 +443,13 @@ async def test_values_are_typed_for_the_place_that_is_left(tmp_path: Path):
         await at.pilot.press("ctrl+n", "ctrl+n", "escape", "escape")
         await at.until(lambda: at.value("dpe/dpe-01", "dpm_host") == DPM)
         assert [event.data.field for event in at.journalled("field_set")] == ["dpm_host"]  # type: ignore[attr-defined]
+
+
+async def test_a_key_right_behind_a_paste_does_not_lose_it(tmp_path: Path):
+    """As one read of the terminal brings them: Enter leaves the line, and what was pasted is committed all the same."""
+    async with at_step(tmp_path, ENDPOINT, items_only) as at:
+        row = await at.at("resource_group")
+        at.app.post_message(Paste("rg-net-data"))
+        at.app.post_message(Key("enter", None))
+        await at.until(lambda: at.setup.session.snapshot.value("endpoint/pe-weu", "resource_group") == "rg-net-data")
+        assert not row.input.has_focus
