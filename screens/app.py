@@ -114,8 +114,8 @@ class WizardApp(App[int]):
         from wizard.opening import terminal_gone
 
         await close(self, leave_running=True)
-        self.end_serving()
         if terminal_gone():
+            self.end_serving()
             # Textual would wait for ever to draw the end on a terminal that nobody has. All that is saved is saved.
             os._exit(EXIT_INTERRUPTED)
         self.exit(EXIT_INTERRUPTED)
@@ -216,7 +216,7 @@ class WizardApp(App[int]):
         return shown or isinstance(self.start, Review)
 
     def end_serving(self) -> None:
-        """Ends the sandbox's servers, where some still run: however the screens end, nothing is left behind."""
+        """Ends the sandbox's servers, where some run. They outlive a setup that is left for home, not the screens."""
         serving, self.serving = self.serving, None
         if serving is not None:
             serving.close()

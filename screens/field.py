@@ -184,42 +184,34 @@ class FieldRow(Lines):
         super().__init__(self._whole, classes="field")
         self.model = model
         self._draft = draft
-        self._kept = text
         self._warning = ""
         self._said: tuple[str, str] | None = None
         self._drafted: Drafted | None = None
         self._answered = False
         self._typing = False
         self._offer = 0
-        self._line: FieldInput | None = None
         self._handed: str | None = None
         self._resting: Timer | None = None
         self._warning_due: Timer | None = None
-
-    def compose(self) -> ComposeResult:
-        """The line one types into."""
-        line = FieldInput(
-            clean(self._kept if self._kept is not None else self._shown),
+        self.input = FieldInput(
+            clean(text if text is not None else self._shown),
             compact=True,
             placeholder=clean(self._placeholder),
             password=self.model.field.secret,
             select_on_focus=False,
         )
-        line.answer = self._typed
-        self._line = line
-        yield line
+        """The line one types into."""
+        self.input.answer = self._typed
+
+    def compose(self) -> ComposeResult:
+        """The line; the row draws the rest."""
+        yield self.input
 
     def on_mount(self) -> None:
         """A draft that was left here is judged again."""
         if self.dirty:
             self._judge()
         self._show_state()
-
-    @property
-    def input(self) -> FieldInput:
-        """The line one types into."""
-        assert self._line is not None  # noqa: S101 - composed with the row
-        return self._line
 
     @property
     def dirty(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from screens.chrome import Choice
@@ -246,7 +245,6 @@ async def leave(app: WizardApp, verb: str) -> bool:
         app.notify("Still ending what runs; helm marks its release before it goes.", markup=False)
         return False
     if setup is None:
-        await _stop_serving(app, verb)
         return True
     leaving = False
     if running := setup.running():
@@ -259,7 +257,6 @@ async def leave(app: WizardApp, verb: str) -> bool:
             return False
         leaving = answer == "leave"
     await close(app, leave_running=leaving)
-    await _stop_serving(app, verb)
     return True
 
 
@@ -279,13 +276,6 @@ async def close(app: WizardApp, *, leave_running: bool) -> None:
     app.farewell += [f"{setup.name} is saved in {setup.writer.path}", f"head {head}"]
     if left:
         app.farewell.append("helm goes on by itself; the next `resume` finds out how it ended.")
-
-
-async def _stop_serving(app: WizardApp, verb: str) -> None:
-    if verb == "Quit" and app.serving is not None:
-        serving, app.serving = app.serving, None
-        with contextlib.suppress(Problem):
-            await serving.stop()
 
 
 def _running_question(setup: OpenSetup, running: Any, verb: str) -> Confirm:

@@ -10,6 +10,13 @@ from state.failure import not_readable, not_saved
 from state.problem import Problem
 
 VARIABLE = "PRIVATELINK_STATE_DIR"
+SETUPS = "setups"
+SUFFIX = ".jsonl"
+
+
+def journal_path(state_dir: Path, name: str) -> Path:
+    """Where the journal of a setup is, or would be; `name` is one for a setup."""
+    return state_dir / SETUPS / f"{name}{SUFFIX}"
 
 
 def default_state_dir() -> Path:

@@ -20,7 +20,16 @@ from pathlib import Path
 from state import journal
 from state.actor import current_actor
 from state.clock import now
-from state.directory import check_directory, default_state_dir, ensure_directory, sync_directory, write_new_file
+from state.directory import (
+    SETUPS,
+    SUFFIX,
+    check_directory,
+    default_state_dir,
+    ensure_directory,
+    journal_path,
+    sync_directory,
+    write_new_file,
+)
 from state.errorlog import log_unknown_error
 from state.events import FORMAT, Actor, GuideRef, Header, TornLineCut
 from state.failure import not_readable, not_saved
@@ -30,8 +39,6 @@ from state.problem import Problem
 from state.writer import Writer
 
 __all__ = ["Locked", "Store", "Writer", "default_state_dir", "log_unknown_error", "valid_name"]
-
-SUFFIX = ".jsonl"
 
 
 def valid_name(name: str) -> str:
@@ -67,11 +74,11 @@ class Store:
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
-        self.setups = state_dir / "setups"
+        self.setups = state_dir / SETUPS
 
     def path_of(self, name: str) -> Path:
         """Where the journal of that name is, or would be. Raises Problem `bad-name`."""
-        return self.setups / f"{valid_name(name)}{SUFFIX}"
+        return journal_path(self.state_dir, valid_name(name))
 
     def names(self) -> tuple[str, ...]:
         """The names of all setups, sorted. What else lies in the directory is not one."""

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from state.directory import default_state_dir
+from state.directory import default_state_dir, journal_path
 from state.problem import Problem
 from wizard.files import expanded
 from wizard.text import one_line
@@ -51,7 +51,7 @@ class Places:
         """Whether exactly one directory has a file for that name: a quick look before `holding` says what is wrong."""
         if not name.replace("-", "").isalnum():
             return False
-        return sum((place / "setups" / f"{name}.jsonl").is_file() for place in dict.fromkeys(self._dirs)) == 1
+        return sum(journal_path(place, name).is_file() for place in dict.fromkeys(self._dirs)) == 1
 
     @property
     def stores(self) -> tuple[Store, ...]:

@@ -96,18 +96,14 @@ def serving(places: Places, snapshot: Snapshot | None = None) -> Iterator[Sandbo
 
 
 class Serving:
-    """The sandbox's servers, for an event loop to stop. Made by `start_serving`, and for a rehearsal that opens."""
+    """The sandbox's servers while the screens are open. Made by `start_serving`, and for a rehearsal that opens."""
 
     def __init__(self, info: SandboxInfo, stack: ExitStack) -> None:
         self.info = info
         self._stack = stack
 
-    async def stop(self) -> None:
-        """Ends the servers, unless they are somebody else's. Harmless when done twice."""
-        await asyncio.to_thread(self.close)
-
     def close(self) -> None:
-        """`stop` for who has no event loop any more."""
+        """Ends the servers, unless they are somebody else's. Harmless when done twice."""
         self._stack.close()
 
 

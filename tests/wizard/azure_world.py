@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from state.problem import Problem
 from tests.setups import SUBNET, SUBSCRIPTION
-from wizard.actions.azure_facts import Pace, last_name, part
+from wizard.actions.azure_facts import Pace, last_name
 from wizard.azure import (
     APPROVED,
     DELETING,
@@ -29,6 +29,7 @@ from wizard.azure import (
     Zone,
     ZoneLink,
 )
+from wizard.identifiers.arm_id import name_after
 
 T = TypeVar("T")
 
@@ -191,7 +192,7 @@ class World:
         def read() -> tuple[Zone, ...]:
             self._tick()
             mine = subscription.lower()
-            return tuple(one for one in self.zones_.values() if part(one.id, "subscriptions").lower() == mine)
+            return tuple(one for one in self.zones_.values() if name_after(one.id, "subscriptions").lower() == mine)
 
         return self._called("zones", read)
 

@@ -15,10 +15,10 @@ from state.problem import EXIT_BAD, Problem
 from tests.setups import DPM, MINIO, SUBNET, SUBSCRIPTION
 from tests.wizard.azure_world import BOB, FAST, GROUP, OTHER_VNET, READS, VNET, Died, World
 from tests.wizard.engine import DNS, GUIDE, attest_until, fill, journalled, opened, with_step
-from wizard.actions.azure_facts import part
 from wizard.actions.private_dns import PrivateDns
 from wizard.azure import ARecord, Operation
 from wizard.guide import ItemStep, Moment, Plan
+from wizard.identifiers.arm_id import name_after
 from wizard.ports import Readers, Writers
 from wizard.session import Session
 
@@ -435,5 +435,5 @@ async def test_a_record_that_somebody_changed_meanwhile_ends_as_failed(make):
 async def test_link_names_fit_and_tell_vnets_of_one_name_apart(make):
     step = make()
     await step.apply()
-    names = {part(one.id, "virtualNetworkLinks") for one in step.world.links.values()}
+    names = {name_after(one.id, "virtualNetworkLinks") for one in step.world.links.values()}
     assert len(names) == 1 and all(name.startswith("vnet-weu-") and len(name) <= 80 for name in names)

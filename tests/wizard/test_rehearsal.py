@@ -64,10 +64,10 @@ async def test_servers_are_started_and_stopped_beside_a_running_loop(places: Pla
     assert answers(served.info.registry)
     joined = await start_serving(places)
     assert joined.info == served.info
-    await joined.stop()
+    joined.close()
     assert answers(served.info.registry), "whoever joined does not end it"
-    await served.stop()
-    await served.stop()
+    served.close()
+    served.close()
     assert not answers(served.info.registry)
     ticking.cancel()
 

@@ -20,9 +20,11 @@ from uuid import uuid4
 from state.clock import now
 from state.events import CANCELLED, DONE, FAILED, UNKNOWN
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from wizard.actions.change_end import BadEnd
 from wizard.azure import AzureIdentity, AzureReader, AzureWriter, Operation
 from wizard.guide import Log, Moment
-from wizard.ports import LEAVE, Readers, Writers
+from wizard.identifiers.arm_id import name_after
+from wizard.ports import Readers, Writers
 from wizard.together import together
 from wizard.view import View
 
@@ -35,7 +37,6 @@ PIN = "azure"
 OUTCOME_UNKNOWN = "azure-outcome-unknown"
 """Code of the Problem that a writer raises when its answer was lost: the change may have begun, or not."""
 
-DETAIL_LIMIT = 2000
 TRIES = 5
 """Looks that may fail one after the other before a change that goes on is lost sight of."""
 
@@ -100,21 +101,14 @@ def same_id(one: str, other: str) -> bool:
     return one.rstrip("/").lower() == other.rstrip("/").lower()
 
 
-def part(resource_id: str, segment: str) -> str:
-    """The name that follows `segment` in a Resource ID as it is written there; empty when it is not in it."""
-    parts = resource_id.split("/")
-    lowered = [one.lower() for one in parts]
-    return parts[lowered.index(segment.lower()) + 1] if segment.lower() in lowered[:-1] else ""
-
-
 def subscription_of(resource_id: str) -> str:
     """The subscription a resource is in."""
-    return part(resource_id, "subscriptions")
+    return name_after(resource_id, "subscriptions")
 
 
 def group_of(resource_id: str) -> str:
     """The resource group a resource is in."""
-    return part(resource_id, "resourceGroups")
+    return name_after(resource_id, "resourceGroups")
 
 
 def last_name(resource_id: str) -> str:
@@ -380,7 +374,9 @@ class Applying:
             undo=write.undo,
             facts={"does": write.does, "resource": write.resource, "name": write.name, **write.facts},
         )
-        with _Ended(self.log, change, write.summary):
+        # Cancelling stops our waiting and not Azure: the next look says what came of it.
+        cancelled = (UNKNOWN, "not waited for any longer, Azure goes on with it")
+        with BadEnd(self.log, change, write.summary, cancelled=cancelled, lost=LostSight):
             self.progress(Moment("phase", write.summary))
             await _send(send)
             operation = (lambda: self.writer.operation(write.resource)) if write.waits else None
@@ -434,35 +430,3 @@ async def find_out(
     else:
         log.finished(change, outcome=seen.outcome or DONE, summary=f"{started.summary}: {seen.text}", **seen.facts)
     return seen
-
-
-class _Ended:
-    """Writes a change's bad end, whatever it was, before the failure goes on to the caller.
-
-    Cancelling stops our waiting and not Azure, so its end is unknown; the next look says what came of it. Work that is
-    left running (`LEAVE`) has no end yet: the next start finds out.
-    """
-
-    def __init__(self, log: Log, change: str, summary: str) -> None:
-        self._log = log
-        self._change = change
-        self._summary = summary
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            if error.args[:1] != (LEAVE,):
-                said = f"{self._summary}: not waited for any longer, Azure goes on with it"
-                self._log.finished(self._change, outcome=UNKNOWN, summary=said)
-        elif isinstance(error, Problem):
-            self._log.finished(
-                self._change,
-                outcome=UNKNOWN if isinstance(error, LostSight) else FAILED,
-                summary=f"{self._summary}: {error.what}",
-                detail=error.detail[-DETAIL_LIMIT:],
-                code=error.code,
-            )
-        elif isinstance(error, Exception):
-            self._log.finished(self._change, outcome=UNKNOWN, summary=f"{self._summary}: {type(error).__name__}")

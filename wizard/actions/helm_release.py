@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from state.actor import current_actor
-from state.events import CANCELLED, DONE, FAILED, UNKNOWN
+from state.events import CANCELLED, DONE, FAILED
 from state.problem import EXIT_NOT_YET, Problem
+from wizard.actions.change_end import BadEnd
 from wizard.actions.release_facts import (
     DEPLOYED,
     PENDING,
@@ -35,7 +36,6 @@ from wizard.actions.values_file import ValuesFile, canonical_sha256, differences
 from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Plan
 from wizard.identifiers import duration_seconds
 from wizard.ports import (
-    LEAVE,
     ClusterIdentity,
     ClusterReader,
     HelmWriter,
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from state.snapshot import ChangeRecord
 
 POLL_SECONDS = 1.0
+_STOPPED = (CANCELLED, "cancelled")  # helm was stopped with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ class _Acting:
         self._log.started(change, summary=summary, facts=traces)
         self._progress(Moment("phase", summary))
         started = self._started(change)
-        with _Ended(self._log, change, summary):
+        with BadEnd(self._log, change, summary, cancelled=_STOPPED):
             if out.revision is None:
                 await self._helm.uninstall(
                     what.release, what.namespace, timeout=what.timeout, started=started, progress=self._line
@@ -263,7 +264,7 @@ class _Acting:
                 "sent_sha256": canonical_sha256(payload.values.values),
             },
         )
-        with _Ended(self._log, change, plan.summary):
+        with BadEnd(self._log, change, plan.summary, cancelled=_STOPPED):
             self._progress(Moment("phase", f"log in to {payload.registry}"))
             await self._helm.login(payload.registry, payload.username, token)
             self._progress(Moment("phase", plan.summary))
@@ -327,40 +328,6 @@ class _Acting:
                         timeout=what.timeout,
                     )
                 )
-
-
-class _Ended:
-    """Writes a change's bad end, whatever it was, before the failure goes on to the caller.
-
-    A helm that is left running (`LEAVE`) has none yet: as after a kill the next start finds out how it ended.
-    """
-
-    def __init__(self, log: Log, change: str, summary: str) -> None:
-        self._log = log
-        self._change = change
-        self._summary = summary
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            if error.args[:1] == (LEAVE,):
-                return
-            self._log.finished(self._change, outcome=CANCELLED, summary=f"{self._summary}: cancelled")
-        elif isinstance(error, Problem):
-            self._log.finished(
-                self._change,
-                outcome=FAILED,
-                summary=f"{self._summary}: {error.what}",
-                detail=error.detail[-DETAIL_LIMIT:],
-                code=error.code,
-            )
-        elif isinstance(error, Exception):
-            self._log.finished(self._change, outcome=UNKNOWN, summary=f"{self._summary}: {type(error).__name__}")
-
-
-DETAIL_LIMIT = 2000
 
 
 async def _pin(view: View, payload: _Payload, cluster: ClusterReader, log: Log) -> None:

@@ -22,6 +22,7 @@ from wizard.guide import (
     Reference,
     Step,
 )
+from wizard.identifiers.arm_id import name_after
 from wizard.view import View
 
 if TYPE_CHECKING:
@@ -43,17 +44,12 @@ UPGRADE_LAG = (
 # ---------------------------------------------------------------- what several fields must say together
 
 
-def _part(resource_id: str, segment: str) -> str:
-    """The name that follows `segment` in a Resource ID, lower-case; Azure compares these without case."""
-    parts = resource_id.lower().split("/")
-    return parts[parts.index(segment.lower()) + 1] if segment.lower() in parts[:-1] else ""
-
-
 def _subnet_in_vnet(subnet: str, view: View) -> str | None:
     vnet = view.value("vnet")
     if not vnet or subnet.lower().startswith(vnet.lower() + "/"):
         return None
-    return f"this subnet is in {_part(subnet, 'virtualNetworks')}, the VNet above is {_part(vnet, 'virtualNetworks')}"
+    theirs, ours = (name_after(one, "virtualNetworks").lower() for one in (subnet, vnet))
+    return f"this subnet is in {theirs}, the VNet above is {ours}"
 
 
 def _endpoint_matches(endpoint_id: str, view: View) -> str | None:
@@ -62,7 +58,7 @@ def _endpoint_matches(endpoint_id: str, view: View) -> str | None:
         ("resource group", "resourceGroups", "resource_group"),
         ("endpoint", "privateEndpoints", "endpoint_name"),
     ):
-        wanted, found = view.value(key).lower(), _part(endpoint_id, segment)
+        wanted, found = view.value(key).lower(), name_after(endpoint_id, segment).lower()
         if wanted and found != wanted:
             return f"this ID names {label} {found}, but this endpoint's {label} is {wanted}: copy its own Resource ID"
     return None

@@ -21,6 +21,14 @@ from wizard.identifiers.names import (
 from wizard.identifiers.portal_url import Pasted
 from wizard.identifiers.result import Known, Parsed, Part, Verdict, accept, empty, incomplete, part, quoted, wrong
 
+
+def name_after(resource_id: str, segment: str) -> str:
+    """The name that follows `segment` in a Resource ID as it is written there; empty when it is not in it."""
+    parts = resource_id.split("/")
+    lowered = [one.lower() for one in parts]
+    return parts[lowered.index(segment.lower()) + 1] if segment.lower() in lowered[:-1] else ""
+
+
 # Types in words, for "this is the ID of …". Keys in lower case.
 _WORDS = {
     "microsoft.network/privateendpoints": "a Private Endpoint",
