@@ -47,7 +47,7 @@ class FieldModel:
 
     `held`: a secret that is in memory; `secret_from`: who could give it. `remark` is said about the committed value.
     `care`: the remark is a warning, though the value can be used. `item_step`: the place it is shown at, by whose
-    other values what is typed is judged.
+    other values what is typed is judged. `later`: it is empty, and acting fills it.
     """
 
     field: Field
@@ -60,6 +60,7 @@ class FieldModel:
     secret_from: str = ""
     care: bool = False
     item_step: ItemStep | None = None
+    later: bool = False
 
     @property
     def key(self) -> tuple[str | None, str]:
@@ -292,6 +293,8 @@ class FieldRow(Lines):
             text = "in memory" if self.model.field.secret else text
         if state == EMPTY and not self.model.field.required:
             text = "optional"
+        if state == EMPTY and self.model.later:
+            text = "comes later"
         return ink(text, style_of(state) if text in (state, "in memory") else QUIET)
 
     def _note(self, width: int) -> list[Content]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from screens.chrome import Choice
@@ -15,9 +16,10 @@ from wizard.text import one_line
 if TYPE_CHECKING:
     from screens.app import WizardApp
     from state.snapshot import Snapshot
-    from wizard.guide import ItemStep
+    from wizard.guide import Doer, ItemStep
     from wizard.open_setup import OpenSetup
     from wizard.opening import Start
+    from wizard.work import Work
 
 REHEARSAL = "rehearsal"
 LEAVING = "-leaving"
@@ -165,6 +167,7 @@ async def confirm_environment(app: WizardApp, setup: OpenSetup) -> None:
 async def rehearse(app: WizardApp, start: Any = None) -> None:
     """Opens the rehearsal in the sandbox: where it was left, or a new one."""
     from wizard.guides import DEFAULT
+    from wizard.sandbox.answers import environment
 
     if not await leave(app, "Leave"):
         return
@@ -181,13 +184,7 @@ async def rehearse(app: WizardApp, start: Any = None) -> None:
         REHEARSAL,
         DEFAULT,
         "self-service",
-        {
-            "sandbox": True,
-            "kubeconfig": info.kubeconfig,
-            "kube_context": info.kube_context,
-            "helm": info.helm,
-            "ca_file": info.ca_file,
-        },
+        environment(info),
     )
 
 
@@ -265,7 +262,7 @@ async def close(app: WizardApp, *, leave_running: bool) -> None:
     setup = app.setup
     if setup is None:
         return
-    left = leave_running and bool(setup.running())
+    left = _doers(setup, setup.running()) if leave_running else ()
     app.hold(None)
     app.offers = None
     app.closing = True
@@ -274,28 +271,33 @@ async def close(app: WizardApp, *, leave_running: bool) -> None:
     finally:
         app.closing = False
     app.farewell += [f"{setup.name} is saved in {setup.writer.path}", f"head {head}"]
-    if left:
-        app.farewell.append("helm goes on by itself; the next `resume` finds out how it ended.")
+    app.farewell += [f"{doer.name} goes on by itself; the next `resume` finds out how it ended." for doer in left]
+
+
+def _doers(setup: OpenSetup, running: Iterable[Work]) -> tuple[Doer, ...]:
+    """Who carries out what runs."""
+    steps = [setup.guide.step(work.item_step.step) for work in running]
+    return tuple(dict.fromkeys(step.doer for step in steps if step is not None and step.doer is not None))
 
 
 def _running_question(setup: OpenSetup, running: Any, verb: str) -> Confirm:
     what = "; ".join(work.summary for work in running)
-    body = [f"Running: {what}."]
-    body.append(
-        "helm goes on without the wizard: it waits for the workloads and marks the release by itself. "
-        "The next start reads how it ended. Stopping it leaves the new revision unfinished; the next plan tells."
-    )
+    doers = _doers(setup, running)
+    body = [f"Running: {what}.", *(f"{doer.left} {doer.stop}" for doer in doers)]
     if setup.sandbox and verb == "Quit":
-        body.append("The sandbox's cluster ends with the wizard, so here helm will find nobody to talk to.")
+        body.append("The sandbox ends with the wizard, so here nobody goes on.")
+    named = " and ".join(doer.name for doer in doers)
     return Confirm(
         f"{verb} while something runs?",
         body,
         [
             Choice("stay", "Stay", "Stay: goes back; nothing is stopped."),
             Choice(
-                "leave", f"{verb}, leave it running", "helm goes on by itself; the next start finds out how it ended."
+                "leave",
+                f"{verb}, leave it running",
+                f"{named} {'go' if len(doers) > 1 else 'goes'} on alone; the next start finds out how it ended.",
             ),
-            Choice("stop", f"{verb} and stop it", "Stops helm; the release keeps an unfinished revision."),
+            Choice("stop", f"{verb} and stop it", " ".join(doer.stop for doer in doers)),
         ],
         first="stay",
     )

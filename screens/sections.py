@@ -183,21 +183,23 @@ def _running_lines(work: Work, usual: tuple[float, float] | None, width: int, *,
         lines.append(_phase_line(width, "done", f"{len(phases) - 1} phases", "ok", seconds, phases[-2].name))
         phases = phases[-1:]
     lines += [_of_phase(phase, at, width) for phase in phases]
-    if work.parts:
-        ready = sum(part.ready >= part.wanted for part in work.parts.values())
-        done = ready == len(work.parts)
-        begun = min(part.begun for part in work.parts.values())
+    workloads = [part for part in work.parts.values() if part.counted]
+    lines += [_of_thing(part, at, width) for part in list(work.parts.values())[-1:] if not part.counted]
+    if workloads:
+        ready = sum(part.ready >= part.wanted for part in workloads)
+        done = ready == len(workloads)
+        begun = min(part.begun for part in workloads)
         lines.append(
             _phase_line(
                 width,
                 "done" if done else "running",
                 "workloads ready",
-                f"{ready} of {len(work.parts)}",
+                f"{ready} of {len(workloads)}",
                 (work.elapsed() + work.begun) - begun,
                 "",
             )
         )
-        lines += [_of_part(part, at, width) for part in list(work.parts.values())[: 12 if tall else 4]]
+        lines += [_of_part(part, at, width) for part in workloads[: 12 if tall else 4]]
     if work.kind == RESUMING and work.running and not phases:
         lines.append(line(width, "running", "looking", (ink("how the earlier start of it ended", QUIET), 0)))
     return lines
@@ -242,6 +244,18 @@ def _label(name: str) -> tuple[str, str]:
         return name, ""
     cut = name.rfind(" ", 0, LABEL)
     return (name[:cut], name[cut + 1 :]) if cut > 0 else (name, "")
+
+
+def _of_thing(part: Part, at: float, width: int) -> Content:
+    ready = part.ready >= part.wanted
+    return _phase_line(
+        width,
+        "done" if ready else "not yet",
+        "  it says",
+        "there" if ready else "waiting",
+        part.seconds(at),
+        part.reason,
+    )
 
 
 def _of_part(part: Part, at: float, width: int) -> Content:

@@ -267,7 +267,7 @@ class StepPage(Page):
 
     def _focus_first(self) -> None:
         """The first field that is not right, else the first choice; never Cancel."""
-        wrong = {model.key for model in missing_fields(self.model.fields)}
+        wrong = {model.key for model in missing_fields(self.model.fields, acting=self.model.step.action is not None)}
         row = next((row for row in self.query(FieldRow) if row.model.key in wrong), None)
         if row is not None and not self.model.busy:
             row.input.focus()

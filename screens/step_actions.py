@@ -22,6 +22,7 @@ from screens.step_model import (
     LEAVE_IT,
     LINK,
     LOOK,
+    MESSAGE,
     OPEN_AGAIN,
     REOPEN,
     UNPROVEN,
@@ -70,16 +71,18 @@ async def chosen(app: WizardApp, page: StepPage, choice: str) -> None:
         await go_on_unproven(app, page, place)
     elif place is not None and choice == HAND:
         await hand_off(app, page, place)
+    elif place is not None and choice == MESSAGE:
+        await message(app, setup, place)
     elif place is not None and choice == GONE:
         await say_gone(app, setup, place)
 
 
-async def _ready(app: WizardApp, page: StepPage, place: ItemStep) -> bool:
+async def _ready(app: WizardApp, page: StepPage, place: ItemStep, *, acting: bool = False) -> bool:
     """Whether nothing is missing; else moves to what is."""
     setup = app.opened
     if page.unfinished():
         return False
-    missing = missing_fields(page.model.fields)
+    missing = missing_fields(page.model.fields, acting=acting)
     if missing:
         page.focus_field(missing[0])
         return False
@@ -96,7 +99,7 @@ async def _ready(app: WizardApp, page: StepPage, place: ItemStep) -> bool:
 async def do_it(app: WizardApp, page: StepPage, place: ItemStep) -> None:
     """Plans, shows exactly what would run, and on a yes does it."""
     setup = app.opened
-    if not await _ready(app, page, place):
+    if not await _ready(app, page, place, acting=True):
         return
     plan = await _fresh_plan(setup, place)
     if plan is None:
@@ -122,17 +125,17 @@ async def _fresh_plan(setup: OpenSetup, place: ItemStep) -> Plan | None:
 
 def _plan_question(plan: Plan, sandbox: bool) -> Confirm:
     body: list[str | Content | tuple[str, str]] = []
-    if plan.way_out:
-        body += [plan.way_out, ""]
-        if not plan.ours:
-            body += ["This setup did not start that helm run; somebody else may be in the middle of it.", ""]
+    obstacle = plan.obstacle
+    if obstacle is not None:
+        body += [obstacle.what, "", *([obstacle.risk, ""] if obstacle.risk else [])]
     body += [_change_line(change.sign, change.text) for change in plan.changes]
     body += [(f"{sign('stale')} {note}", "$warning") for note in plan.notes]
     body += ["", ("It runs exactly this:", QUIET), *(f"$ {command}" for command in plan.commands)]
     if plan.undo:
         body += ["", (f"To take it back: {plan.undo}", QUIET)]
     title = f"{plan.summary[:1].upper()}{plan.summary[1:]}?"
-    label = "Start" if not plan.way_out else "Recover, then upgrade"
+    label = "Start" if obstacle is None else obstacle.label
+    risky = obstacle is not None and bool(obstacle.risk)
     return Confirm(
         f"SANDBOX  {title}" if sandbox else title,
         body,
@@ -140,8 +143,8 @@ def _plan_question(plan: Plan, sandbox: bool) -> Confirm:
             Choice("start", label, f"{label}: runs the commands above; it can be cancelled, and left running."),
             Choice("back", "Back", "Back: nothing is changed."),
         ],
-        first="back" if plan.way_out and not plan.ours else "start",
-        danger=bool(plan.way_out) and not plan.ours,
+        first="back" if risky else "start",
+        danger=risky,
         unhurried=True,
     )
 
@@ -276,6 +279,13 @@ def _keys(view: View) -> list[str]:
     fields = view.guide.fields()
     own = [field.key for field in view.step.fields]
     return [key for key in (*own, *view.step.uses) if not fields[key].secret]
+
+
+async def message(app: WizardApp, setup: OpenSetup, place: ItemStep) -> None:
+    """Shows what to send to somebody who is waited for, to be copied."""
+    view = setup.session.view(place)
+    if view.step.message is not None:
+        app.copy(clean(view.step.message(view), keep_newlines=True, limit=20_000))
 
 
 async def say_gone(app: WizardApp, setup: OpenSetup, place: ItemStep) -> None:

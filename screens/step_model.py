@@ -10,13 +10,14 @@ from screens.field import FieldModel
 from screens.times import when
 from state.clock import now
 from state.events import BAD
-from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, ItemStep, Step
+from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, Check, ItemStep, Step
 from wizard.status import (
     EMPTY,
     FAILED,
     OBSERVED,
     OK,
     STALE,
+    WAITING,
     Status,
     current_attestation,
     current_finding,
@@ -38,10 +39,13 @@ if TYPE_CHECKING:
     from wizard.status import SetupStatus
 
 # Ids of the choices; the step screen has a method for each.
-ADD, LINK, CONFIRM, UNPROVEN, HAND, DO, LOOK, NEXT, LEAVE_IT, CANCEL, WHOLE_LOG, GONE, HOME, REOPEN = (
+ADD, LINK, CONFIRM, UNPROVEN, HAND, DO, LOOK, NEXT, LEAVE_IT, CANCEL, WHOLE_LOG, GONE, HOME, REOPEN, MESSAGE = (
     "add", "link", "confirm", "unproven", "hand-off", "do", "look", "next", "leave", "cancel", "log", "gone", "home",
-    "reopen",
+    "reopen", "message",
 )  # fmt: skip
+
+MOST_BESIDE_NEXT = 4
+"""Choices beside which there is room for one more at 80 columns."""
 
 OPEN_AGAIN = Choice(REOPEN, "Open it again", "Closes the setup, verifies what is on the disk, and goes on from there.")
 """The way on after a save failed."""
@@ -230,6 +234,7 @@ def _fields(setup: OpenSetup, offers: Offers | None, view: View) -> list[FieldMo
                 secret_from=giver,
                 care=care,
                 item_step=view.item_step,
+                later=state.field.from_action and view.step.action is not None and state.state == EMPTY,
             )
         )
     return found
@@ -292,17 +297,21 @@ def _words(view: View, found: Status, fields: tuple[FieldModel, ...]) -> Words |
     return Words(record.data.text, "attested", f"confirmed by {said}")
 
 
+def _decides(check: Check) -> bool:
+    return check.proves or check.suffices
+
+
 def _checks(view: View) -> list[CheckLine]:
     lines = []
     for check in view.step.checks:
         record = view.snapshot.findings.get((view.step.id, view.items, check.id))
         if record is None:
-            lines.append(CheckLine(check.title, "", "not looked at yet", "", "", not check.proves))
+            lines.append(CheckLine(check.title, "", "not looked at yet", "", "", not _decides(check)))
             continue
         current = record.data.fingerprint == view.fingerprint(check.id, check.revision)
         state = record.data.verdict if current else STALE
         todo = record.data.todo if record.data.verdict != "good" else ""
-        lines.append(CheckLine(check.title, state, record.data.text, todo, when(record.ts, now()), not check.proves))
+        lines.append(CheckLine(check.title, state, record.data.text, todo, when(record.ts, now()), not _decides(check)))
     return lines
 
 
@@ -314,7 +323,7 @@ def _choices(
 ) -> list[Choice]:
     found = status.item_steps[view.item_step]
     if work is not None and work.running and work.kind in (ACTING, RESUMING):
-        return _while_running(work)
+        return _while_running(view, work)
     look = Choice(LOOK, "Look again", "Look again: asks what is so now; changes nothing.")
     choices: list[Choice] = []
     last = view.step is setup.guide.steps[-1]
@@ -326,45 +335,61 @@ def _choices(
         choices.append(Choice(NEXT, "Next step", _next_line(found)))
     elif work is not None and work.problem is not None and work.problem.code == "interrupted-elsewhere":
         choices.append(Choice(GONE, "It is gone", "It is gone: you looked on the other host, and helm ended there."))
-    if view.step.action is not None:
-        choices.append(_do_choice(setup, view, found, fields, work))
-    elif not found.done:
-        choices += _human_choices(view, status, found, fields)
+    elif view.step.message is not None and found.status == WAITING and not handed_off(view):
+        who = next(iter(found.reasons), "vendor")
+        choices.append(Choice(MESSAGE, "Message", f"Message: what to send to the {who}, to be copied."))
+    choices += _routes(setup, view, status, fields, work)
     if view.step.checks:
         choices.append(look)
     if work is not None and work.lines:
         choices.append(Choice(WHOLE_LOG, "Whole log", f"Whole log: {work.lines} lines; the token is not in it."))
-    if not found.done and not last:
+    # ^n stands below in any case; a row of buttons that does not fit is worse.
+    if not found.done and not last and len(choices) < MOST_BESIDE_NEXT:
         choices.append(Choice(NEXT, "Next step", "Next step: looks at the step after this one; this one stays to do."))
     return choices
+
+
+def _routes(
+    setup: OpenSetup, view: View, status: SetupStatus, fields: tuple[FieldModel, ...], work: Work | None
+) -> list[Choice]:
+    """The ways to get this step done. What was handed off is somebody else's before it is the wizard's."""
+    found = status.item_steps[view.item_step]
+    human = [] if found.done or view.step.attest is None else _human_choices(view, status, found, fields)
+    if view.step.action is None:
+        return human
+    do = _do_choice(setup, view, found, fields, work)
+    return [*human, do] if handed_off(view) else [do, *human]
 
 
 def _next_line(found: Status) -> str:
     return f"This step is {found.status}. Next step: goes on."
 
 
-def _while_running(work: Work) -> list[Choice]:
+def _while_running(view: View, work: Work) -> list[Choice]:
+    doer = view.step.doer
     return [
         Choice(
             LEAVE_IT, "Leave it running", "Leave it running: go and look at other steps; the line on top follows it."
         ),
-        Choice(CANCEL, "Cancel", "Cancel: stops helm; the new revision stays unfinished, the next plan tells."),
+        Choice(CANCEL, "Cancel", f"Cancel: {doer.cancel if doer else 'stops it.'}"),
         Choice(WHOLE_LOG, "Whole log", f"Whole log: {work.lines} lines; the token is not in it."),
     ]
 
 
-def missing_fields(fields: tuple[FieldModel, ...]) -> list[FieldModel]:
-    """What must be filled in or put right before anything can be done."""
+def missing_fields(fields: tuple[FieldModel, ...], *, acting: bool = False) -> list[FieldModel]:
+    """What must be filled in or put right before anything can be done; when `acting`, but for what acting fills."""
     return [
         model
         for model in fields
-        if model.state not in (OK, "from Azure") and (model.field.required or model.state not in (EMPTY, OK))
+        if model.state not in (OK, "from Azure")
+        and (model.field.required or model.state not in (EMPTY, OK))
+        and not (acting and model.field.from_action and model.state == EMPTY)
     ]
 
 
-def _needs(view: View, found: Status, fields: tuple[FieldModel, ...]) -> str:
+def _needs(view: View, found: Status, fields: tuple[FieldModel, ...], *, acting: bool = False) -> str:
     """What is missing first, as a clause; empty when nothing is."""
-    missing = missing_fields(fields)
+    missing = missing_fields(fields, acting=acting)
     if missing:
         labels = [model.field.label for model in missing]
         shown = ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
@@ -378,7 +403,7 @@ def _do_choice(
     setup: OpenSetup, view: View, found: Status, fields: tuple[FieldModel, ...], work: Work | None
 ) -> Choice:
     label = "Do it again" if found.done else "Do it for me"
-    if needs := _needs(view, found, fields):
+    if needs := _needs(view, found, fields, acting=True):
         return Choice(DO, label, f"{label} {needs}.")
     if work is not None and work.running and work.kind == PLANNING:
         return Choice(DO, label, f"{label}: reading what is there…")
@@ -390,11 +415,19 @@ def _do_choice(
     return Choice(DO, label, f"{label}: {planned.plan.summary}, once you confirm.")
 
 
+def _hand_off(view: View) -> Choice:
+    return Choice(HAND, "Hand off", f"Hand off: a message for the {view.step.team} to copy; then the step is theirs.")
+
+
 def _human_choices(view: View, status: SetupStatus, found: Status, fields: tuple[FieldModel, ...]) -> list[Choice]:
     label = "Already done" if ALREADY_DONE in view.step.routes else "I confirm"
     needs = _needs(view, found, fields)
     missing = unobserved(view, status.item_steps) if view.step.needs_observed else ()
-    choices = []
+    if handed_off(view):
+        label = "It is done"
+    choices: list[Choice] = []
+    if view.step.action is not None and not handed_off(view):
+        choices.append(_hand_off(view))
     if missing and not needs and current_waiver(view) is None:
         choices.append(Choice(CONFIRM, label, f"{label} needs proof first: {names(view, missing)} not observed yet."))
         choices.append(
@@ -405,10 +438,8 @@ def _human_choices(view: View, status: SetupStatus, found: Status, fields: tuple
     else:
         line = f"{label} {needs}." if needs else f"{label}: writes the words above with your name, as attested."
         choices.append(Choice(CONFIRM, label, line))
-    if HAND_OFF in view.step.routes and not handed_off(view):
-        choices.append(
-            Choice(HAND, "Hand off", f"Hand off: a message for the {view.step.team} to copy; then the step is theirs.")
-        )
+    if view.step.action is None and HAND_OFF in view.step.routes and not handed_off(view):
+        choices.append(_hand_off(view))
     elif handed_off(view):
         choices.append(Choice(HAND, "Message again", f"Shows the message for the {view.step.team} again."))
     return choices

@@ -79,10 +79,16 @@ class ModeSet(Data, frozen=True, kw_only=True):
 
 
 class EnvironmentSet(Data, frozen=True, kw_only=True):
-    """Where this setup points. A later event replaces an earlier one whole (DESIGN.md section 3)."""
+    """Where this setup points. A later event replaces an earlier one whole (DESIGN.md section 3).
+
+    `sign_in`: how one signs in to Azure: cli, device-code, browser or default. `tenant_id`: to which tenant, where it
+    is not the sign-in's own.
+    """
 
     TYPE: ClassVar[str] = "environment_set"
     cloud: str = "public"
+    sign_in: str = "cli"
+    tenant_id: str | None = None
     sandbox: bool = False
     arm_url: str | None = None
     identity_endpoint: str | None = None
@@ -166,7 +172,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 
 class Found(Data, frozen=True, kw_only=True):
-    """A check's answer. `fingerprint` ties it to the inputs it was made for."""
+    """A check's answer. `fingerprint` ties it to the inputs it was made for; `owes` is who has to act, if anybody."""
 
     TYPE: ClassVar[str] = "found"
     step: str
@@ -175,6 +181,7 @@ class Found(Data, frozen=True, kw_only=True):
     verdict: str
     text: str
     todo: str = ""
+    owes: str = ""
     fingerprint: str
     evidence: tuple[Evidence, ...] = ()
 

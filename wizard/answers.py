@@ -28,7 +28,6 @@ COMMANDS = "commands"
 
 # Answers of a step that are not fields: words to the program itself.
 UNPROVEN_REASON = "unproven_reason"
-PENDING_RELEASE = "pending_release"
 INTERRUPTED = "interrupted"
 
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off", "")

@@ -68,7 +68,13 @@ def _step(guide: Guide, snapshot: Snapshot, status: SetupStatus, step: Step) -> 
     for place in item_steps(guide, snapshot, step):
         mine = status.item_steps[place]
         findings = [
-            {"check": check.id, "title": check.title, "proves": check.proves, **_finding(record.data), "ts": record.ts}
+            {
+                "check": check.id,
+                "title": check.title,
+                "proves": check.proves or check.suffices,
+                **_finding(record.data),
+                "ts": record.ts,
+            }
             for check in step.checks
             if (record := snapshot.findings.get((step.id, place.items, check.id))) is not None
         ]

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from state.events import EnvironmentSet
@@ -24,7 +24,13 @@ from wizard.ports import Readers, Writers
 from wizard.secret import Secret
 from wizard.text import one_line
 
+if TYPE_CHECKING:
+    from wizard.adapters.azure_asking import Target
+
 CLOUDS = ("public", "us-government", "china")
+SIGN_INS = ("cli", "device-code", "browser", "default")
+"""How one signs in to Azure (AZURE.md, "Identity, clients, safety"); `default` tries many ways and is for those who
+know which."""
 
 
 def resolve_environment(given: Mapping[str, Any]) -> EnvironmentSet:
@@ -49,6 +55,8 @@ def resolve_environment(given: Mapping[str, Any]) -> EnvironmentSet:
     helm = environment.helm or shutil.which("helm")
     resolved = EnvironmentSet(
         cloud=environment.cloud,
+        sign_in=environment.sign_in,
+        tenant_id=environment.tenant_id,
         sandbox=environment.sandbox,
         arm_url=environment.arm_url,
         identity_endpoint=environment.identity_endpoint,
@@ -81,6 +89,13 @@ def _require_safe(environment: EnvironmentSet) -> None:
             "unknown-cloud",
             f"There is no cloud {one_line(environment.cloud)}.",
             todo=f"Clouds are {', '.join(CLOUDS)}.",
+            exit_code=EXIT_BAD,
+        )
+    if environment.sign_in not in SIGN_INS:
+        raise Problem(
+            "unknown-sign-in",
+            f"There is no sign_in {one_line(environment.sign_in)}.",
+            todo=f"Ways to sign in to Azure are {', '.join(SIGN_INS)}.",
             exit_code=EXIT_BAD,
         )
     for key in ("arm_url", "identity_endpoint", "dns_server"):
@@ -183,7 +198,7 @@ async def connected(
     `drop_env` names variables that held secrets, `held` tells the secrets themselves: neither reaches a child.
     `say` is told what the user should know about this machine.
     """
-    from wizard.adapters import cluster, helm
+    from wizard.adapters import azure, cluster, helm
     from wizard.adapters.dns import DnsLooker
     from wizard.adapters.helm_commands import HelmConfig
     from wizard.adapters.helm_files import run_dir
@@ -195,8 +210,13 @@ async def connected(
                 f"There is no memory file system here: while helm runs, its login file with the token lies in "
                 f"{directory.path}, private to you."
             )
+        target = _azure_target(environment)
+        # Two children: a sign-in that hangs must not hold up a look at the cluster, and Azure's SDKs are large.
         sdk = SdkProcess((*cluster.MODULES, *helm.MODULES), drop_env=drop_env, scratch=directory.path)
+        azure_sdk = SdkProcess(azure.MODULES, drop_env=drop_env, scratch=directory.path)
         sdk.warm()
+        if target is not None:
+            azure_sdk.warm(after=sdk)
         # Lets the child start now: the caller may be busy for a while before it waits for anything.
         await asyncio.sleep(0)
         try:
@@ -216,6 +236,41 @@ async def connected(
             # The sandbox without a DNS server of its own must not ask real resolvers for its made-up names.
             dns = None if environment.sandbox and not environment.dns_server else DnsLooker(environment.dns_server)
             of_cluster = cluster.ClusterLooker(environment.kubeconfig, environment.kube_context, sdk)
-            yield Readers(dns=dns, cluster=of_cluster, helm=looker), Writers(helm=actor)
+            readers = Readers(
+                dns=dns,
+                cluster=of_cluster,
+                helm=looker,
+                azure=azure.AzureLooker(target, azure_sdk) if target else None,
+            )
+            yield readers, Writers(helm=actor, azure=azure.AzureActor(target, azure_sdk) if target else None)
         finally:
-            await sdk.close()
+            await asyncio.gather(sdk.close(), azure_sdk.close())
+
+
+def _azure_target(environment: EnvironmentSet) -> Target | None:
+    """Which Azure, and as whom; None in a sandbox that has none."""
+    from wizard.adapters.azure_asking import Target
+
+    if not environment.sandbox:
+        return Target(cloud=environment.cloud, identity=environment.sign_in)
+    if not environment.arm_url or not environment.kubeconfig:
+        return None
+    return Target(
+        identity="managed",
+        arm_url=environment.arm_url,
+        identity_endpoint=environment.identity_endpoint,
+        identity_header=_identity_header(Path(environment.kubeconfig).parent),
+        ca_file=environment.ca_file,
+    )
+
+
+def _identity_header(work_dir: Path) -> str | None:
+    """What opens the sandbox's managed identity. A secret, so it is not journalled: its work directory keeps it."""
+    from wizard.sandbox import profile
+    from wizard.sandbox.workdir import WorkDir
+
+    try:
+        kept = profile.load(WorkDir(work_dir))
+    except (OSError, Problem):
+        return None
+    return kept.azure.identity_header if kept else None

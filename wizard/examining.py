@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from state.problem import EXIT_BAD, Problem
-from wizard.answers import INTERRUPTED, PENDING_RELEASE, UNPROVEN_REASON, Answers, answers_wrong
+from wizard.answers import INTERRUPTED, UNPROVEN_REASON, Answers, answers_wrong
 from wizard.guide import PROBES, Field, Guide, Step
 from wizard.identifiers import parse
 from wizard.status import derive
@@ -81,14 +81,18 @@ def missing_fields(fields: Mapping[str, Field], given: set[str], owner: str | No
     return tuple(
         field
         for field in fields.values()
-        if field.owner == owner and field.required and field.default is None and field.key not in given
+        if field.owner == owner
+        and field.required
+        and field.default is None
+        and not field.from_action
+        and field.key not in given
     )
 
 
 def _is_word(step: Step, key: str) -> bool:
     """Whether a step takes this word to the program."""
     return (key == UNPROVEN_REASON and bool(step.needs_observed)) or (
-        key in (PENDING_RELEASE, INTERRUPTED) and step.action is not None
+        key in (INTERRUPTED, *step.obstacles) and step.action is not None
     )
 
 

@@ -49,13 +49,28 @@ class ItemKind:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """One row of a list to pick a field's value from. `name` and `columns` are outside text, cleaned where drawn.
+
+    `note`: what the user should know before taking it, such as that it has no free address.
+    """
+
+    value: str
+    name: str
+    columns: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One input. `kind` is an identifier kind (wizard.identifiers), `owner` the item kind it belongs to.
 
     `owner` None means the whole setup. `where` tells a person where to find the value. A `secret` is never
     journalled. `affects_proof` False: a change of it makes no evidence stale (a timeout). `rule` compares a parsed
     value with others and returns what is wrong, or None. `offer` builds a value, or its beginning, from others that
-    are known already; `offer_source` tells the user where it is from, such as `from step 2`.
+    are known already; `offer_source` tells the user where it is from, such as `from step 2`. `lists` reads from outside
+    what may be picked, for the values known so far. `from_action`: acting, in this step or an earlier one, fills it, so
+    that it may be empty before; whoever confirms a step without that enters it.
     """
 
     key: str
@@ -72,6 +87,8 @@ class Field:
     rule: Callable[[str, View], str | None] | None = None
     offer: Callable[[View], str | None] | None = None
     offer_source: str = ""
+    lists: Callable[[View, Readers], Awaitable[tuple[Listed, ...]]] | None = None
+    from_action: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +108,23 @@ class Attestation:
 class Finding:
     """A check's answer, before it is journalled.
 
-    `verdict` is one of GOOD, BAD, NOT_YET, COULD_NOT_LOOK of state.events.
+    `verdict` is one of GOOD, BAD, NOT_YET, COULD_NOT_LOOK of state.events. `owes`: who has to act before it can be
+    good, where that is not the user.
     """
 
     verdict: str
     text: str
     todo: str = ""
     evidence: tuple[Evidence, ...] = ()
+    owes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """A read-only look. `proves`: its verdict decides the step's status; else it only advises beside it.
+
+    `suffices`: a look at one of several ways in which the step may be done. When it is good, the step is observed; when
+    it is not, that decides only where nobody confirmed that it is done in another way.
 
     `deadline` in seconds. `revision` grows when the check's meaning changes, which makes older findings stale.
     """
@@ -112,6 +134,7 @@ class Check:
     hint: str
     run: Callable[[View, Readers], Awaitable[Finding]]
     proves: bool = True
+    suffices: bool = False
     revision: int = 1
     deadline: float = 15.0
 
@@ -131,13 +154,57 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What stands in a plan's way, and with it the extra change that the user must say yes to.
+
+    `what`: what stands there and what the change means. `label`: the button that says yes. `risk`: why to look first
+    who else it may concern; empty when this setup left it there itself, and then no extra yes is needed unattended.
+    `word`: key and value by which an answers file says yes, under `fields` of the step.
+    """
+
+    what: str
+    label: str
+    risk: str
+    word: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Doer:
+    """Who carries out the changes of a step, in words for what the user may do meanwhile.
+
+    `cancel`: what cancelling does. `left`: what goes on when the wizard ends meanwhile, and how that is found out.
+    `stop`: what stopping on quitting leaves behind.
+    """
+
+    name: str
+    cancel: str
+    left: str
+    stop: str
+
+
+HELM = Doer(
+    "helm",
+    cancel="stops helm; the new revision stays unfinished, the next plan tells.",
+    left="helm goes on without the wizard: it waits for the workloads and marks the release by itself. The next start "
+    "reads how it ended.",
+    stop="Stopping it leaves the new revision unfinished; the next plan tells.",
+)
+AZURE = Doer(
+    "Azure",
+    cancel="stops waiting; Azure goes on with what it was asked for, and the next look tells.",
+    left="Azure goes on with what it was asked for, and is not asked again. The next start reads how it ended.",
+    stop="Stopping only stops the waiting, and what was not begun yet; the next look tells.",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What acting would do, found by reading only. No change but SAME ones means `already so`.
 
     `commands` are exactly what runs, secrets replaced; `digest` is the SHA-256 over them and the digests of their
-    input. `obstacle`: why it can't be applied as it is, and what to say yes to (`way_out` names the extra change).
-    `timeout`: seconds after which applying gives up. `payload` is what the action itself needs to apply this very
-    plan; it is never journalled or shown.
+    input. `obstacle`: why it can't be applied as it is, and what to say yes to. `timeout`: seconds after which
+    applying gives up. `payload` is what the action itself needs to apply this very plan; it is never journalled or
+    shown.
     """
 
     changes: tuple[Change, ...]
@@ -146,8 +213,7 @@ class Plan:
     summary: str = ""
     notes: tuple[str, ...] = ()
     undo: str = ""
-    way_out: str = ""
-    ours: bool = False
+    obstacle: Obstacle | None = None
     timeout: float = 0.0
     payload: Any = field(default=None, repr=False)
 
@@ -159,7 +225,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A report while acting: a line of the log, or where the work stands (`ready` of `wanted`)."""
+    """A report while acting. `kind` is `phase` (a part of the work begins), `line` (of the log), `wait` (where the work
+    stands: `ready` of `wanted` pods) or `part` (the one thing that is waited for, there when `ready` is 1)."""
 
     kind: str
     text: str
@@ -233,9 +300,11 @@ class Step:
 
     `uses` are fields of earlier steps whose change makes this step's evidence stale. `owners` maps a mode to who
     does it (default: you), `team` is whom a hand off goes to. `action` makes what `do it for me` does, and imports it
-    only then: reading a guide stays light. `needs_observed`: steps that must be observed before this one is attested,
-    unless the user goes on without proof for a typed reason. `usual`: how long acting usually takes, in seconds.
-    `short`: the title in one or two words, for a list.
+    only then: reading a guide stays light; `doer` is who carries it out, `obstacles` are the keys by which an answers
+    file says yes to what stands in its way. `needs_observed`: steps that must be observed before this one is attested,
+    unless the user goes on without proof for a typed reason; `observed_by` is the one check that counts for that, where
+    the step itself is called observed by less. `usual`: how long acting usually takes, in seconds. `short`: the title
+    in one or two words, for a list. `message`: what to send to somebody who is waited for (a Finding's `owes`).
     """
 
     id: str
@@ -255,7 +324,11 @@ class Step:
     attest: Attestation | None = None
     checks: tuple[Check, ...] = ()
     action: Callable[[], Action] | None = None
+    doer: Doer | None = None
+    obstacles: tuple[str, ...] = ()
     needs_observed: tuple[str, ...] = ()
+    observed_by: str = ""
+    message: Callable[[View], str] | None = None
     warnings: tuple[str, ...] = ()
 
     def owner(self, mode: str) -> str:

@@ -37,9 +37,10 @@ from wizard.status import (
     Status,
     current_attestation,
     current_finding,
+    deciding,
     field_states,
+    must_be_typed,
     names,
-    proving,
 )
 from wizard.text import one_line
 from wizard.turns import WAITS, Turns, listed, next_move, place_name, place_word, turns
@@ -195,7 +196,7 @@ def _progress(view: View, found: Status) -> str:
     states = [state for state in field_states(view) if not state.field.secret]
     committed = [state for state in states if state.state not in (EMPTY, WRONG) and state.source != "default"]
     wrong = [state.field.label for state in states if state.state == WRONG]
-    empty = [state.field.label for state in states if state.state == EMPTY and state.field.required]
+    empty = [state.field.label for state in states if state.state == EMPTY and must_be_typed(view.step, state.field)]
     if not (wrong or empty):
         return ""
     word = "typed" if all(state.source == "typed" for state in committed) else "filled in"
@@ -286,7 +287,7 @@ def _stale_records(view: View) -> list[Recorded[Any]]:
     """The findings and the confirmation of this place that were made for other inputs."""
     snapshot, step = view.snapshot, view.step
     found: list[Recorded[Any]] = []
-    for check in proving(step):
+    for check in deciding(step):
         record = snapshot.findings.get((step.id, view.items, check.id))
         if record is not None and current_finding(view, check) is None:
             found.append(record)
@@ -316,7 +317,7 @@ def _was_is(label: str, was: FieldSet | None, now: FieldSet) -> str:
 
 def _failed_at(view: View) -> str:
     """When a failure was seen: the last bad look, else the end of the last change."""
-    records = [record for check in proving(view.step) if (record := current_finding(view, check))]
+    records = [record for check in deciding(view.step) if (record := current_finding(view, check))]
     times = [record.ts for record in records]
     times += [
         change.finished.ts

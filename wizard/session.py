@@ -46,7 +46,7 @@ from wizard.guide import PROBES, Action, Check, Field, Finding, Guide, ItemStep,
 from wizard.identifiers import Parsed, parse
 from wizard.ports import Readers, Writers
 from wizard.secret import Secret
-from wizard.status import ACTION, SetupStatus, Status, derive, names, parse_field, unobserved
+from wizard.status import ACTION, SetupStatus, Status, derive, names, parse_field, unfilled, unobserved
 from wizard.text import one_line
 from wizard.view import View
 
@@ -338,6 +338,14 @@ class Session:
             raise Problem("nothing-to-attest", f"Step {view.step.number} has nothing to confirm; it is looked at.")
         found = self.status()
         self._require_open_gate(view, found.item_steps[item_step])
+        if empty := unfilled(view):
+            raise Problem(
+                "needs-input",
+                f"{' and '.join(field.label for field in empty)} of step {view.step.number} is not known yet.",
+                means="The words that you confirm name it.",
+                todo="Enter it, or let the wizard do the step: then Azure says it.",
+                exit_code=EXIT_NOT_YET,
+            )
         missing = unobserved(view, found.item_steps)
         waived = self._snapshot.waivers.get((view.step.id, view.items))
         fingerprint = view.fingerprint(attest.id, attest.revision)
@@ -555,6 +563,7 @@ async def look(view: View, readers: Readers, checks: Sequence[Check] | None = No
             verdict=finding.verdict,
             text=finding.text,
             todo=finding.todo,
+            owes=finding.owes,
             fingerprint=view.fingerprint(check.id, check.revision),
             evidence=finding.evidence,
         )

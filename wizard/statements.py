@@ -10,7 +10,7 @@ from state.events import ATTESTED, GOOD, OBSERVED, REPORTED, Event, Found
 from state.snapshot import fold
 from wizard.guide import Guide, ItemStep
 from wizard.review import cut, unexpected_head
-from wizard.status import FAILED, STALE, SetupStatus, derive, proving
+from wizard.status import FAILED, STALE, SetupStatus, deciding, derive
 from wizard.text import one_line
 from wizard.timeline import Statement, Timeline
 
@@ -126,7 +126,7 @@ def _counts(guide: Guide | None, status: SetupStatus, events: Sequence[Event]) -
 
 def _never_observed(guide: Guide, status: SetupStatus, events: Sequence[Event]) -> tuple[ItemStep, ...]:
     """The items' steps that can be observed, or that a later step wants so, and that no look was ever good for."""
-    proofs = {(step.id, check.id) for step in guide.steps for check in proving(step)}
+    proofs = {(step.id, check.id) for step in guide.steps for check in deciding(step)}
     wanted = {step for step, _ in proofs} | {needed for step in guide.steps for needed in step.needs_observed}
     observed = {
         ItemStep(found.step, found.items)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from state.events import BAD, COULD_NOT_LOOK, DONE, GOOD, NOT_YET
-from wizard.guide import HAND_OFF, YOU, Check, Field, Guide, ItemStep, Step
+from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, Check, Field, Guide, ItemStep, Step
 from wizard.identifiers import Known, Parsed, parse
 from wizard.relations import Relations
 from wizard.view import View, item_steps
@@ -189,10 +189,10 @@ def _status(view: View, found: Mapping[ItemStep, Status], steps: Mapping[str, st
     missing = unobserved(view, found)
     waiver = current_waiver(view)
     grade = _grade(view)
-    candidates = {**_from_change(view), **_from_findings(view), **_from_values(view, bool(grade))}
+    candidates = {**_from_change(view), **_from_findings(view, grade), **_from_values(view, bool(grade))}
     if RUNNING not in candidates and (failed := _failed_change(view)):
         candidates.setdefault(FAILED, failed)
-    if stale := _stale(view):
+    if stale := _stale(view, confirmed=grade == ATTESTED):
         candidates[STALE] = stale
     if grade:
         candidates[grade] = ()
@@ -219,7 +219,7 @@ def _failed_change(view: View) -> tuple[str, ...]:
         return ()
     if change.started.data.fingerprint != view.fingerprint(ACTION, 1):
         return ()
-    looked = (_finding(view, check) for check in proving(view.step))
+    looked = (_finding(view, check) for check in deciding(view.step))
     if any(record is not None and record.seq > change.finished.seq for record in looked):
         return ()
     return (change.finished.data.summary,)
@@ -235,13 +235,21 @@ def last_change(view: View) -> ChangeRecord | None:
     return mine[-1] if mine else None
 
 
-def _from_findings(view: View) -> dict[str, tuple[str, ...]]:
+def _from_findings(view: View, grade: str) -> dict[str, tuple[str, ...]]:
     by_status: dict[str, tuple[str, ...]] = {}
-    for check in proving(view.step):
+    for check in deciding(view.step):
         record = current_finding(view, check)
-        if record is not None and record.data.verdict in _VERDICT_STATUS:
-            status = _VERDICT_STATUS[record.data.verdict]
-            by_status[status] = (*by_status.get(status, ()), record.data.text)
+        if record is None or record.data.verdict not in _VERDICT_STATUS:
+            continue
+        # Where a person has confirmed it, a look that could not be made takes nothing back, and a look at another way
+        # of doing it says nothing.
+        unseen = record.data.verdict == COULD_NOT_LOOK
+        if (unseen or check.suffices) if grade else (unseen and check.suffices):
+            continue
+        status, reason = _VERDICT_STATUS[record.data.verdict], record.data.text
+        if record.data.owes and record.data.verdict == NOT_YET:
+            status, reason = WAITING, record.data.owes
+        by_status[status] = (*by_status.get(status, ()), reason)
     return by_status
 
 
@@ -251,13 +259,33 @@ _VERDICT_STATUS = {COULD_NOT_LOOK: COULD_NOT_LOOK, BAD: FAILED, NOT_YET: NOT_YET
 def _from_values(view: View, done: bool) -> dict[str, tuple[str, ...]]:
     # What is empty in a step that was handed off comes with the team's answer: until then it is not the user's turn.
     awaited = handed_off(view) and not done
+    # Who says that it is done without the wizard knows what the wizard would have found out.
+    route = view.snapshot.routes.get((view.step.id, view.items))
+    said = done or (route is not None and route.data.route == ALREADY_DONE)
     reasons = tuple(
         f"{state.field.label}: {'empty' if state.state == EMPTY else state.message}"
         for state in field_states(view)
         if not state.field.secret
-        and (state.state == WRONG or (state.state == EMPTY and state.field.required and not awaited))
+        and (
+            state.state == WRONG
+            or (
+                state.state == EMPTY
+                and (must_be_typed(view.step, state.field) or (said and state.field.from_action))
+                and not awaited
+            )
+        )
     )
     return {NEEDS_INPUT: reasons} if reasons else {}
+
+
+def must_be_typed(step: Step, field: Field) -> bool:
+    """Whether the step can't go on while the field is empty; it can where its own action fills it."""
+    return field.required and not (field.from_action and step.action is not None)
+
+
+def unfilled(view: View) -> tuple[Field, ...]:
+    """The fields that acting would have filled and that are empty: who confirms the step enters them."""
+    return tuple(state.field for state in field_states(view) if state.field.from_action and state.state == EMPTY)
 
 
 def _whose_turn(view: View, missing: tuple[ItemStep, ...]) -> dict[str, tuple[str, ...]]:
@@ -275,11 +303,13 @@ def handed_off(view: View) -> bool:
     return route is not None and route.data.route == HAND_OFF
 
 
-def _stale(view: View) -> tuple[str, ...]:
+def _stale(view: View, *, confirmed: bool) -> tuple[str, ...]:
     stale = [
         check.title
-        for check in proving(view.step)
-        if _finding(view, check) is not None and current_finding(view, check) is None
+        for check in deciding(view.step)
+        if _finding(view, check) is not None
+        and current_finding(view, check) is None
+        and not (confirmed and check.suffices)
     ]
     attest = view.step.attest
     if attest and not (attest.unless_proven and _all_good(view)):
@@ -298,13 +328,20 @@ def _grade(view: View) -> str:
 
 
 def _all_good(view: View) -> bool:
-    records = [current_finding(view, check) for check in proving(view.step)]
-    return bool(records) and all(record is not None and record.data.verdict == GOOD for record in records)
+    """Whether every look that must be good is, and of those that suffice one, where there are some."""
+    must = [_is_good(view, check) for check in view.step.checks if check.proves]
+    enough = [_is_good(view, check) for check in view.step.checks if check.suffices]
+    return bool(must or enough) and all(must) and (any(enough) or not enough)
 
 
-def proving(step: Step) -> tuple[Check, ...]:
-    """The checks whose verdict decides the step's status; the others only advise."""
-    return tuple(check for check in step.checks if check.proves)
+def _is_good(view: View, check: Check) -> bool:
+    record = current_finding(view, check)
+    return record is not None and record.data.verdict == GOOD
+
+
+def deciding(step: Step) -> tuple[Check, ...]:
+    """The checks that have a say in the step's status; the others only advise."""
+    return tuple(check for check in step.checks if check.proves or check.suffices)
 
 
 def _finding(view: View, check: Check) -> Recorded[Found] | None:
@@ -351,10 +388,17 @@ def unobserved(view: View, found: Mapping[ItemStep, Status]) -> tuple[ItemStep, 
             for status in found.values()
             if status.item_step.step == step_id and view.concerns(status.item_step.items)
         ]
-        missing += [status.item_step for status in mine if status.status != OBSERVED]
+        missing += [status.item_step for status in mine if not _is_observed(view, status)]
         if not mine:
             missing.append(ItemStep(step_id))
     return tuple(missing)
+
+
+def _is_observed(view: View, status: Status) -> bool:
+    there = view.of(status.item_step.step, status.item_step.items)
+    if status.status != OBSERVED or not there.step.observed_by:
+        return status.status == OBSERVED
+    return any(_is_good(there, check) for check in there.step.checks if check.id == there.step.observed_by)
 
 
 def clashes(guide: Guide, snapshot: Snapshot) -> tuple[str, ...]:

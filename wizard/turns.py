@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from state.events import COULD_NOT_LOOK, NOT_YET
-from wizard.guide import DO_IT_FOR_ME, YOU, Guide, ItemStep, Step
+from wizard.guide import ALREADY_DONE, DO_IT_FOR_ME, YOU, Guide, ItemStep, Step
 from wizard.status import (
     DONE_STATUSES,
     EMPTY,
@@ -28,9 +28,11 @@ from wizard.status import (
     current_attestation,
     current_finding,
     current_waiver,
+    deciding,
     field_states,
     handed_off,
-    proving,
+    last_change,
+    must_be_typed,
     unobserved,
 )
 from wizard.text import one_line
@@ -186,7 +188,7 @@ def _debt(view: View, status: SetupStatus, found: Status) -> Owed | None:
         return None
     place = place_name(view.guide, view.item_step)
     since = view.snapshot.routes[view.step.id, view.items].ts if handed else ""
-    who = view.step.team if handed else view.step.owner(view.snapshot.mode)
+    who = view.step.team if handed else next(iter(found.reasons), view.step.owner(view.snapshot.mode))
     return Owed(who, view.item_step, f"{place}: {view.step.title}", since, place)
 
 
@@ -300,6 +302,8 @@ def next_move(view: View, status: SetupStatus) -> str:
         return _fitted(_missing_input(view))
     if found.status == TO_DO:
         return _fitted(_to_do(view, status))
+    if found.status == NOT_YET and view.step.action is not None and last_change(view) is None:
+        return _fitted(_to_do(view, status))  # it was looked at before anything was done
     moves = {
         RUNNING: f"see how {title} ends",
         FAILED: f"see why {title} failed",
@@ -311,7 +315,7 @@ def next_move(view: View, status: SetupStatus) -> str:
 
 def _again(view: View) -> str:
     title, attest = view.step.title, view.step.attest
-    looked = [check for check in proving(view.step) if (view.step.id, view.items, check.id) in view.snapshot.findings]
+    looked = [check for check in deciding(view.step) if (view.step.id, view.items, check.id) in view.snapshot.findings]
     if any(current_finding(view, check) is None for check in looked):
         return f"check {title} again"
     if attest and current_attestation(view) is None:
@@ -324,7 +328,8 @@ def _missing_input(view: View) -> str:
     for state in states:
         if state.state == WRONG:
             return f"correct {state.field.label}"
-    empty = (state for state in states if state.state == EMPTY and state.field.required)
+    empty = [state for state in states if state.state == EMPTY and state.field.required]
+    empty.sort(key=lambda state: not must_be_typed(view.step, state.field))
     return next((f"finish {state.field.label}" for state in empty), f"finish {view.step.title}")
 
 
@@ -342,7 +347,8 @@ def _to_do(view: View, status: SetupStatus) -> str:
         return "choose a route"
     if route == DO_IT_FOR_ME:
         return f"start {step.title}"
-    return f"check {step.title}" if proving(step) else f"confirm {step.title}"
+    said = step.attest is not None and route == ALREADY_DONE
+    return f"check {step.title}" if deciding(step) and not said else f"confirm {step.title}"
 
 
 def _add(guide: Guide, snapshot: Snapshot, step: Step) -> str:

@@ -17,14 +17,13 @@ from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK, EXIT_USAGE, Problem
 from wizard.actions.values_file import read_values
 from wizard.answers import (
     INTERRUPTED,
-    PENDING_RELEASE,
     UNPROVEN_REASON,
     Answers,
     beside,
 )
 from wizard.examining import count
 from wizard.guide import ALREADY_DONE, Field, ItemStep, Moment, Plan, Step
-from wizard.status import clashes, field_states, names, unobserved
+from wizard.status import clashes, deciding, field_states, names, unobserved
 from wizard.text import one_line
 from wizard.view import View, item_steps
 
@@ -212,14 +211,15 @@ class Run:
                 todo="It goes on when that is done.",
                 exit_code=EXIT_NOT_YET,
             )
-        if step.action is not None:
+        # A step that the file confirms was done in another way; one that nobody can confirm is always done here.
+        if step.action is not None and not (step.attest and self._answers.attests(step)):
             await self._act(step, item_step, label)
         else:
             await self._confirm(step, item_step, label)
 
     async def _still_so(self, step: Step, item_step: ItemStep) -> bool:
         """Looks again at what can be looked at: what was done may have been undone behind our back."""
-        if any(check.proves for check in step.checks):
+        if deciding(step):
             await self._session.look(item_step)
         return self._session.status().item_steps[item_step].done
 
@@ -229,7 +229,7 @@ class Run:
         plan = await session.plan(item_step)
         self._show_plan(label, plan)
         if not plan.empty:
-            self._require_way_out(step, plan)
+            self._require_no_obstacle(step, plan)
             await session.apply(item_step, plan, self._reporter)
         found = await session.look(item_step, closes=True)
         status = session.status().item_steps[item_step]
@@ -245,16 +245,20 @@ class Run:
             )
         self._say(f"{label}: {status.status}")
 
-    def _require_way_out(self, step: Step, plan: Plan) -> None:
-        """A pending release is resolved unasked only when our own interrupted run left it; else the file says so."""
-        if not plan.way_out or plan.ours or self._answers.word(step, PENDING_RELEASE) == "recover":
+    def _require_no_obstacle(self, step: Step, plan: Plan) -> None:
+        """What our own interrupted run left is taken out of the way unasked; anything else when the file says so."""
+        obstacle = plan.obstacle
+        if obstacle is None or not obstacle.risk:
+            return
+        key, value = obstacle.word
+        if self._answers.word(step, key) == value:
             return
         raise Problem(
-            "pending-release",
-            plan.way_out,
-            means="This setup did not start that helm run; somebody else may be in the middle of it.",
-            todo=f"Make sure nobody is, then add to the answers file: fields: {{{step.id}: "
-            f"{{{PENDING_RELEASE}: recover}}}}, and run again.",
+            "obstacle",
+            obstacle.what,
+            means=obstacle.risk,
+            todo=f"Make sure that it harms nobody, then add to the answers file: fields: {{{step.id}: "
+            f"{{{key}: {value}}}}}, and run again.",
             exit_code=EXIT_NOT_YET,
         )
 
@@ -317,11 +321,14 @@ class _Reporter:
         self._last_at = 0.0
 
     def __call__(self, moment: Moment) -> None:
-        if moment.kind != "wait":
+        if moment.kind in ("phase", "line"):
             self._say(f"  {'»' if moment.kind == 'phase' else '|'} {moment.text}")
             return
-        ready = f" {moment.ready} of {moment.wanted} ready" if moment.ready is not None else ""
-        text = f"{moment.text}{ready}"
+        counted = moment.kind == "wait" and moment.ready is not None
+        text = f"{moment.text} {moment.ready} of {moment.wanted} ready" if counted else moment.text
+        if moment.kind == "part" and moment.ready:
+            self._say(f"  » {text}")
+            return
         now = asyncio.get_running_loop().time()
         if text != self._last or now - self._last_at >= REPEAT_SECONDS:
             left = max(0.0, moment.timeout - moment.elapsed)

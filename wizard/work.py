@@ -34,7 +34,8 @@ class Phase:
 
 @dataclass(slots=True)
 class Part:
-    """Something the work waits for: a workload with its ready pods, and why it is not ready."""
+    """Something the work waits for, and why it is not ready: a workload with its ready pods, else (not `counted`) one
+    thing alone."""
 
     name: str
     ready: int
@@ -42,6 +43,7 @@ class Part:
     reason: str
     begun: float
     ended: float | None = None
+    counted: bool = True
 
     def seconds(self, at: float) -> float:
         """How long it took to be ready, or has been waited for."""
@@ -111,7 +113,7 @@ class Work:
         name, _, reason = self._shown(moment.text).partition(": ")
         part = self.parts.get(name)
         if part is None:
-            part = self.parts[name] = Part(name, ready, wanted, reason, at)
+            part = self.parts[name] = Part(name, ready, wanted, reason, at, counted=moment.kind != "part")
         elif (part.ready, part.wanted, part.reason) != (ready, wanted, reason):
             part.ready, part.wanted, part.reason = ready, wanted, reason
         part.ended = (part.ended or at) if ready >= wanted else None

@@ -47,19 +47,20 @@ def test_the_setup_of_these_tests_is_done():
     [
         (None, "environment_name", "staging", {ONE}),
         ("endpoint/pe-weu", "private_ip", "10.20.1.9", {ENDPOINT, DNS, MARK}),
-        ("endpoint/pe-weu", "resource_group", "rg-other", {ENDPOINT, RESOURCE_ID}),
+        ("endpoint/pe-weu", "resource_group", "rg-other", {ENDPOINT, RESOURCE_ID, DNS}),
         (
             "endpoint/pe-weu",
             "endpoint_id",
             ENDPOINT_ID.replace("rg-net-data", "RG-NET-DATA"),
             {RESOURCE_ID, REDEPLOY, MARK},
         ),
-        ("subscription/main", "subscription_id", OTHER_SUBSCRIPTION, {SUBSCRIPTION, ENDPOINT, RESOURCE_ID}),
+        ("subscription/main", "subscription_id", OTHER_SUBSCRIPTION, {SUBSCRIPTION, ENDPOINT, RESOURCE_ID, DNS}),
         ("dpe/dpe-01", "dpm_host", "dpm-2.example.link", {DNS, UPDATE, MARK}),
         ("dpe/dpe-01", "version", "16.3.0", {UPDATE, MARK}),
         # Cleared, or made to contradict another answer: then it needs input, which is not done either.
-        ("endpoint/pe-weu", "subnet", None, {ENDPOINT}),
-        ("endpoint/pe-weu", "subnet", "", {ENDPOINT}),
+        # The DPE's VNet is the subnet's, unless it is said.
+        ("endpoint/pe-weu", "subnet", None, {ENDPOINT, DNS}),
+        ("endpoint/pe-weu", "subnet", "", {ENDPOINT, DNS}),
         ("dpe/dpe-01", "minio_host", VALUES[8][2], {DNS, UPDATE, MARK}),
         # The VNet is taken from the subnet, so naming that one changes nothing.
         ("endpoint/pe-weu", "vnet", SUBNET.partition("/subnets/")[0], set()),

@@ -95,7 +95,7 @@ async def test_each_host_gets_a_zone_of_its_own(make):
         ("+", f"record @ in {MINIO}: {IP}"),
         ("+", f"link {MINIO} to vnet-weu"),
     ]
-    assert plan.notes == () and plan.way_out == "" and len(plan.digest) == 64
+    assert plan.notes == () and plan.obstacle is None and len(plan.digest) == 64
     assert set(step.world.calls) <= READS and step.world.writes == []
 
 
@@ -204,7 +204,7 @@ async def test_a_zone_of_another_vnet_with_its_own_answer_is_left_alone(make):
     step = make()
     step.world.zone_there(DPM, OTHER_VNET, group=OTHER_GROUP, apex=("10.30.1.4",))
     plan = await step.plan()
-    assert plan.way_out == "" and signs(plan)[:3] == ["+", "+", "+"]
+    assert plan.obstacle is None and signs(plan)[:3] == ["+", "+", "+"]
     await step.apply(plan)
     assert step.answers(DPM) == (IP,) and step.answers(DPM, OTHER_VNET) == ("10.30.1.4",)
 
@@ -212,25 +212,26 @@ async def test_a_zone_of_another_vnet_with_its_own_answer_is_left_alone(make):
 # ---------------------------------------------------------------- records of others
 
 
-async def test_somebody_elses_record_is_replaced_only_as_the_way_out(make):
+async def test_somebody_elses_record_is_an_obstacle(make):
     step = make()
     step.world.zone_there(DPM, VNET, OTHER_VNET, apex=(STRANGER,))
     plan = await step.plan()
     assert plan.changes[1].sign == "~" and plan.changes[1].text.endswith(f"{STRANGER} to {IP}")
-    assert STRANGER in plan.way_out and "vnet-neu" in plan.way_out and not plan.ours
+    assert plan.obstacle and plan.obstacle.risk
+    assert STRANGER in plan.obstacle.what and "vnet-neu" in plan.obstacle.what
     words = [shlex.split(one) for one in plan.commands[:2]]
     assert [(one[5], one[-1]) for one in words] == [("add-record", IP), ("remove-record", STRANGER)]
     await step.apply(plan)
     assert step.answers(DPM) == (IP,)
 
 
-async def test_our_own_record_is_changed_without_a_way_out(make):
+async def test_our_own_record_is_no_obstacle(make):
     step = make()
     await step.apply()
     step.session.set_field("endpoint/pe-weu", "private_ip", "10.20.1.7")
     attest_until(step.session, "resource-id")
     plan = await step.plan()
-    assert plan.way_out == "" and signs(plan) == ["=", "~", "="] * 2
+    assert plan.obstacle is None and signs(plan) == ["=", "~", "="] * 2
     await step.apply(plan)
     assert step.answers(DPM) == step.answers(MINIO) == ("10.20.1.7",)
 
@@ -240,7 +241,8 @@ async def test_what_others_made_of_our_record_is_theirs(make):
     await step.apply()
     key = (zone_id(DPM).lower(), "@")
     step.world.records[key] = replace(step.world.records[key], addresses=(STRANGER,))
-    assert STRANGER in (await step.plan()).way_out
+    obstacle = (await step.plan()).obstacle
+    assert obstacle and STRANGER in obstacle.what
 
 
 async def test_a_record_that_changes_between_plan_and_write_is_not_replaced(make):
@@ -266,11 +268,14 @@ async def test_two_endpoints_in_one_vnet_share_a_record(make):
     two = ItemStep("dns", ("dpe/dpe-01", "endpoint/pe-two"))
     assert (await step.plan()).empty, "the first still answers"
     plan = await step.plan(two)
-    assert plan.way_out == "" and plan.changes[1].text.endswith(f"{IP} to {IP}, 10.20.1.5")
+    assert plan.obstacle is None and plan.changes[1].text.endswith(f"{IP} to {IP}, 10.20.1.5")
     session.set_field("endpoint/pe-two", "subnet", SUBNET.replace("vnet-weu", "vnet-neu"))
     step.world.network_ = replace(step.world.network_, id=OTHER_VNET)
     plan = await step.plan(two)
-    assert IP in plan.way_out and "vnet-weu" in plan.way_out, "a record for another VNet is never ours to change"
+    assert plan.obstacle
+    assert IP in plan.obstacle.what and "vnet-weu" in plan.obstacle.what, (
+        "a record for another VNet is never ours to change"
+    )
     session.set_field("endpoint/pe-two", "resource_group", "rg-dns")
     assert signs(await step.plan(two)) == ["+"] * 6
 

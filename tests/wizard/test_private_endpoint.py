@@ -88,7 +88,7 @@ async def test_a_plan_names_what_it_makes_and_where(make):
         ("+", "NIC pe-weu-nic in vnet-weu/snet-pe"),
     ]
     assert plan.summary == "create pe-weu in westeurope", "the VNet's region, not the group's"
-    assert plan.notes == () and plan.way_out == "" and len(plan.digest) == 64
+    assert plan.notes == () and plan.obstacle is None and len(plan.digest) == 64
     assert set(step.world.calls) <= READS and step.world.writes == []
     assert journalled(step.session, "change_started") == []
 
@@ -142,12 +142,12 @@ async def test_somebody_elses_endpoint_is_an_obstacle(make, changes: dict[str, s
 
 
 @pytest.mark.parametrize("connection", [REJECTED, DISCONNECTED])
-async def test_a_dead_one_is_made_anew_only_as_a_way_out(make, connection: str):
+async def test_a_dead_one_is_an_obstacle(make, connection: str):
     step = make()
     step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=connection, message="not you")
     plan = await step.plan()
     assert [one.sign for one in plan.changes] == ["-", "+", "+"]
-    assert "vendor" in plan.way_out and not plan.ours
+    assert plan.obstacle and "vendor" in plan.obstacle.what and plan.obstacle.risk
     assert [shlex.split(command)[3] for command in plan.commands] == ["delete", "create"]
     await step.apply(plan)
     assert [name for name, _ in step.world.writes] == ["delete_endpoint", "create_endpoint"]
@@ -268,7 +268,7 @@ async def test_it_is_written_before_and_after_and_asked_once(make):
     assert started.undo == f"az network private-endpoint delete --ids {ENDPOINT_ID}"
     (finished,) = step.ends()
     assert finished.facts == {"provisioning": "Succeeded", "connection": "Approved", "private_ip": "10.20.1.4"}
-    waits = [moment for moment in step.moments if moment.kind == "wait"]
+    waits = [moment for moment in step.moments if moment.kind == "part"]
     assert [(one.ready, one.wanted) for one in (waits[0], waits[-1])] == [(0, 1), (1, 1)]
     assert waits[0].timeout == FAST.settle and "Updating" in waits[0].text
     assert (await step.plan()).empty
@@ -287,7 +287,7 @@ async def test_an_endpoint_that_was_there_only_fills_in_its_address(make):
     step.world.endpoint_there(ENDPOINT_ID, ALIAS, addresses=("10.20.1.9",))
     plan = await step.plan()
     assert [one.text for one in plan.changes if one.sign != "="] == [
-        "field Private IP: 10.20.1.4 to 10.20.1.9, from its network interface"
+        "field Private IP: 10.20.1.4 to 10.20.1.9, from Azure"
     ]
     await step.apply(plan)
     assert step.private_ip() == ("10.20.1.9", "azure")
@@ -398,7 +398,7 @@ async def test_azures_own_failure_is_told_with_its_words(make):
     assert "InvalidPrivateLinkServiceId" in problem.what
     (finished,) = step.ends()
     assert (finished.outcome, finished.detail, finished.facts["code"]) == (FAILED, "no {0}", "service-not-found")
-    assert (await step.plan()).way_out, "what it left is provisioned Failed"
+    assert (await step.plan()).obstacle, "what it left is provisioned Failed"
 
 
 async def test_a_refused_request_is_a_failed_change(make):
@@ -454,7 +454,7 @@ async def test_cancelling_stops_the_waiting_and_not_azure(make, message: str | N
     step = make(pace=replace(FAST, poll=0.001))
     step.world.polls = 10**9
     task = asyncio.create_task(step.apply())
-    while not any(moment.kind == "wait" for moment in step.moments):
+    while not any(moment.kind == "part" for moment in step.moments):
         await asyncio.sleep(0)
     task.cancel(message)
     with pytest.raises(asyncio.CancelledError):
@@ -507,7 +507,7 @@ async def went_on(step: Step3, connection: str) -> None:
         assert step.private_ip() == (("10.20.1.4", "azure") if expected == "done" else (None, ""))
     plan = await step.plan()
     assert plan.empty is (asked == 1 and connection != REJECTED)
-    assert bool(plan.way_out) is (asked == 1 and connection == REJECTED)
+    assert (plan.obstacle is not None) is (asked == 1 and connection == REJECTED)
     assert len(world.writes) == asked
 
 
@@ -521,7 +521,7 @@ async def test_resuming_waits_for_one_that_azure_is_still_at(make):
     assert [name for name, _ in step.world.writes] == ["create_endpoint"]
     await step.resume()
     assert step.outcomes() == ["done"]
-    assert sum(moment.kind == "wait" for moment in step.moments) > 10
+    assert sum(moment.kind == "part" for moment in step.moments) > 10
 
 
 async def test_resuming_as_somebody_else_tells_nothing(make):

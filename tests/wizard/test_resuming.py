@@ -121,7 +121,7 @@ BEFORE_MINIO = FILLED[: FILLED.index(MINIO)]
     [
         # In the middle of a step, whether its gate is open or not.
         (BEFORE_MINIO, DNS, "DPM host typed, MinIO host still empty"),
-        ([*FILLED, DONE_1, DONE_2, EMPTY_IP], ENDPOINT, "4 fields typed, Private IP still empty"),
+        ([*FILLED, DONE_1, DONE_2, EMPTY_IP], ENDPOINT, "choose a route"),
         ([*FILLED, DONE_1, MOVED_IP], ENDPOINT, "nothing is missing, waits for 2"),
         # After a step is finished, what was begun before and can be gone on with; a gated step can not.
         ([*FILLED, DONE_1], SUBSCRIPTION, "confirm Register subscription"),
@@ -295,7 +295,7 @@ def test_what_failed_says_why_and_when():
 
 
 def test_what_failed_while_another_team_has_it_is_theirs():
-    proves = with_step(GUIDE, "dns", checks=(replace(step_of(GUIDE, "dns").checks[0], proves=True),))
+    proves = with_step(GUIDE, "dns", checks=(replace(step_of(GUIDE, "dns").checks[1], proves=True),))
     bad = finding(snapshot_of(*FILLED), DNS, "resolver-here", BAD, proves)
     left = told(*FILLED, DONE_1, DONE_2, DONE_3, DONE_4, handed(DNS), bad, guide=proves)
     assert [(line.text, line.note) for line in left.changed] == [("resolver-here is bad", "DNS team owes it")]

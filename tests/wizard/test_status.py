@@ -172,7 +172,9 @@ def test_a_hand_off_names_the_team_it_went_to():
 def test_what_is_empty_in_a_handed_off_step_comes_with_the_answer():
     handed = RouteChosen(step=ENDPOINT.step, items=ENDPOINT.items, route="hand off")
     no_ip = FieldSet(item="endpoint/pe-weu", field="private_ip", value=None)
-    assert status(no_ip, place=ENDPOINT) == "needs input"
+    assert status(no_ip, place=ENDPOINT) == "to do", "Azure will say it"
+    elsewhere = RouteChosen(step=ENDPOINT.step, items=ENDPOINT.items, route="already done")
+    assert status(no_ip, elsewhere, place=ENDPOINT) == "needs input", "who did it elsewhere knows it"
     assert status(no_ip, handed, place=ENDPOINT) == "waiting for others"
     assert status(FieldSet(item="endpoint/pe-weu", field="private_ip", value="x"), handed, place=ENDPOINT) == (
         "needs input"
@@ -259,7 +261,8 @@ SEEN_OR_SAID = with_step(
         (GOOD, False, "observed"),
         (GOOD, True, "observed"),
         (BAD, True, "failed"),  # what was seen beats what was said
-        (COULD_NOT_LOOK, True, "could not look"),
+        (COULD_NOT_LOOK, True, "attested"),  # a look that could not be made takes nothing back
+        (COULD_NOT_LOOK, False, "could not look"),
         (NOT_YET, True, "not yet"),
         (None, False, "to do"),
     ],

@@ -301,7 +301,8 @@ async def watch(
                 raise LostSight(name, problem.what, detail=problem.detail) from problem
             text = problem.what
         else:
-            failures, text = 0, seen.text
+            at_it = told.status == "InProgress"
+            failures, text = 0, f"{seen.text}, Azure is still at it" if at_it and seen.outcome else seen.text
             _require_no_failure(told, name)
             if told.status != "InProgress":
                 if seen.outcome is not None:
@@ -310,7 +311,7 @@ async def watch(
                     return replace(seen, outcome=CANCELLED)
         if elapsed >= pace.settle:
             raise LostSight(name, f"after {pace.settle:.0f} s it is still not at rest ({text}).")
-        progress(Moment("wait", f"{name}: {text}", ready=0, wanted=1, elapsed=elapsed, timeout=pace.settle))
+        progress(Moment("part", f"{name}: {text}", ready=0, wanted=1, elapsed=elapsed, timeout=pace.settle))
         await asyncio.sleep(pace.poll)
 
 
@@ -386,7 +387,7 @@ class Applying:
             if seen.problem is not None:
                 raise seen.problem
         self.log.finished(change, outcome=DONE, summary=f"{write.summary}: {seen.text}", **seen.facts)
-        self.progress(Moment("wait", f"{write.name}: {seen.text}", ready=1, wanted=1))
+        self.progress(Moment("part", f"{write.name}: {seen.text}", ready=1, wanted=1))
         return seen
 
 

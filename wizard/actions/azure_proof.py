@@ -19,7 +19,14 @@ from wizard.actions.azure_facts import (
     who,
 )
 from wizard.actions.private_dns import Place, Target, is_linked, survey, target_of
-from wizard.actions.private_endpoint import differences, in_words, is_as_wanted, is_dead, pending_diagnosis
+from wizard.actions.private_endpoint import (
+    differences,
+    in_words,
+    is_as_wanted,
+    is_dead,
+    pending_diagnosis,
+    vendor_message,
+)
 from wizard.azure import APPROVED, DELETING, SUCCEEDED, AzureIdentity, AzureReader, Endpoint
 from wizard.evidence import evidence
 from wizard.guide import Finding
@@ -74,7 +81,9 @@ async def check_endpoint(view: View, readers: Readers) -> Finding:
     identity, found = identifying.result(), reading.result()
     seen = _seen(resource, _told(found), identity)
     verdict, text, todo = await _judge_endpoint(view, azure, found)
-    return Finding(verdict, text, todo, (seen,))
+    pending = found is not None and found.provisioning == SUCCEEDED and verdict == NOT_YET
+    owes = "vendor" if pending and found is not None and found.connection != APPROVED else ""
+    return Finding(verdict, text, todo, (seen,), owes)
 
 
 def _told(found: Endpoint | None) -> dict[str, Any]:
@@ -90,6 +99,28 @@ def _told(found: Endpoint | None) -> dict[str, Any]:
         "nic": found.nic_id,
         "addresses": sorted(found.addresses),
     }
+
+
+def message_of_last_look(view: View, check: str) -> str:
+    """What to send to the vendor about the endpoint as the check of that id saw it last."""
+    record = view.snapshot.findings.get((view.step.id, view.items, check))
+    told = json.loads(record.data.evidence[0].answer) if record is not None and record.data.evidence else {}
+
+    def text(key: str) -> str:
+        return str(told.get(key) or "")
+
+    return vendor_message(
+        Endpoint(
+            id=text("id") or endpoint_id(view),
+            name=view.value("endpoint_name"),
+            location=text("location"),
+            subnet_id=text("subnet"),
+            service=text("service") or view.value("link_service"),
+            provisioning=text("provisioning"),
+            connection=text("connection"),
+            addresses=tuple(told.get("addresses") or ()),
+        )
+    )
 
 
 async def _judge_endpoint(view: View, azure: AzureReader, found: Endpoint | None) -> Verdict:
@@ -121,6 +152,23 @@ def _judge_address(found: Endpoint, entered: str) -> Verdict:
     if entered not in found.addresses:
         return BAD, f"{approved}, but its private IP is {addresses}, not {entered}", "Correct the private IP."
     return GOOD, f"{approved}; its private IP is {entered}", ""
+
+
+async def check_endpoint_id(view: View, readers: Readers, *, key: str = "endpoint_id") -> Finding:
+    """The Resource ID in the field is that of an endpoint which is there: the vendor lets in that very one."""
+    azure = azure_of(readers)
+    entered = needed(view, key)
+    async with together() as looks:
+        identifying = looks.create_task(azure.identity())
+        reading = looks.create_task(azure.endpoint(entered))
+    identity, found = identifying.result(), reading.result()
+    seen = _seen(entered, _told(found), identity)
+    if found is None:
+        text = f"there is no Private Endpoint {last_name(entered)} in {group_of(entered)} that can be read"
+        return Finding(BAD, text, "Copy the Resource ID again, and give that one to the vendor.", (seen,))
+    if is_dead(found):
+        return Finding(BAD, f"{found.name}: {in_words(found)}", "Go to the step that creates it.", (seen,))
+    return Finding(GOOD, f"Azure knows {found.name} by this Resource ID", "", (seen,))
 
 
 # ---------------------------------------------------------------- the records

@@ -33,7 +33,7 @@ from wizard.actions.release_facts import (
 )
 from wizard.actions.release_states import WayOut, pending_way_out
 from wizard.actions.values_file import ValuesFile, canonical_sha256, differences, read_values, same_values
-from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Plan
+from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Obstacle, Plan
 from wizard.identifiers import duration_seconds
 from wizard.ports import (
     ClusterIdentity,
@@ -120,8 +120,7 @@ class HelmRelease:
             summary=_summary(upgrade, history),
             notes=self._notes(view, values),
             undo=_undo(upgrade, history),
-            way_out=" ".join((out.what, out.means, out.todo)) if out else "",
-            ours=out is not None and _is_ours(view, history[-1], live),
+            obstacle=_obstacle(out, ours=_is_ours(view, history[-1], live)) if out else None,
             timeout=float(upgrade.timeout),
             payload=payload,
         )
@@ -199,6 +198,16 @@ class HelmRelease:
         )
         outcome, summary = _how_it_ended(record, history)
         log.finished(change, outcome=outcome, summary=summary, **_facts(history))
+
+
+def _obstacle(out: WayOut, *, ours: bool) -> Obstacle:
+    risk = "This setup did not start that helm run; somebody else may be in the middle of it."
+    return Obstacle(
+        what=" ".join((out.what, out.means, out.todo)),
+        label="Recover, then upgrade",
+        risk="" if ours else risk,
+        word=("pending_release", "recover"),
+    )
 
 
 # ---------------------------------------------------------------- acting

@@ -53,7 +53,7 @@ from wizard.azure import (
     Zone,
     ZoneLink,
 )
-from wizard.guide import CHANGE, CREATE, SAME, Change, Log, Moment, Plan
+from wizard.guide import CHANGE, CREATE, SAME, Change, Log, Moment, Obstacle, Plan
 from wizard.ports import Readers, Writers
 from wizard.secret import Secret
 from wizard.together import together
@@ -177,7 +177,7 @@ class PrivateDns:
                 *(await _notes(azure, target, steps) if steps else ()),
             ),
             undo="; ".join(step.write.undo for step in reversed(steps) if step.write.undo),
-            way_out=" ".join(_stranger(target, place) for place in strangers),
+            obstacle=_obstacle(target, strangers) if strangers else None,
             timeout=self._pace.settle,
             payload=_Payload(identity, tuple(steps)),
         )
@@ -252,7 +252,8 @@ def _addresses_in(view: View, hosts: tuple[str, ...], address: str, network: str
     """The addresses of all endpoints of the item the hosts belong to, as far as they are in this view's VNet."""
     fields = view.guide.fields()
     item = view.only(fields[hosts[0]].owner)
-    endpoints = [replace(view, items=(owner,)) for owner in item.owners(fields[address]) if owner is not None]
+    owners = [owner for owner in item.owners(fields[address]) if owner is not None]
+    endpoints = [replace(view, items=(*item.items, owner)) for owner in owners]
     here = [one for one in endpoints if same_id(one.value(network), view.value(network))]
     return tuple(value for one in here if (value := one.value(address)))
 
@@ -362,6 +363,15 @@ def _last_written(view: View, place: Place) -> str | None:
         if done and facts.get("does") == _RECORD and same_id(facts.get("resource", ""), resource):
             return facts.get("addresses", "")
     return None
+
+
+def _obstacle(target: Target, strangers: Sequence[Place]) -> Obstacle:
+    return Obstacle(
+        what=" ".join(_stranger(target, place) for place in strangers),
+        label="Replace the record" if len(strangers) == 1 else "Replace the records",
+        risk="Somebody else may rely on what it holds now.",
+        word=("other_record", "replace"),
+    )
 
 
 def _stranger(target: Target, place: Place) -> str:

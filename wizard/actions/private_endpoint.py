@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 
 from state.events import DONE, FAILED
@@ -55,7 +56,7 @@ from wizard.azure import (
     WantedEndpoint,
 )
 from wizard.azure import FAILED as PROVISIONING_FAILED
-from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Plan
+from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Obstacle, Plan
 from wizard.identifiers.alias import is_alias
 from wizard.identifiers.guid import is_guid
 from wizard.ports import Readers, Writers
@@ -74,25 +75,26 @@ _DEAD = (REJECTED, DISCONNECTED)
 
 @dataclass(frozen=True, slots=True)
 class _Payload:
-    """What applying this very plan needs. `wanted` None: the endpoint is as it should be. `fill`: its private IP, when
-    the field holds another."""
+    """What applying this very plan needs. `wanted` None: the endpoint is as it should be. `fill`: what goes into the
+    fields that hold something else."""
 
     endpoint_id: str
     identity: AzureIdentity
     found: Endpoint | None
     wanted: WantedEndpoint | None = None
-    fill: str = ""
+    fill: Mapping[str, str] = dataclass_field(default_factory=dict)
 
 
 class PrivateEndpoint:
     """The action of a step that creates one Private Endpoint per item.
 
     Its fields are `link_service`, `resource_group`, `subnet` and `endpoint_name`, and `subscription_id` of the item it
-    refers to; `private_ip` is filled from the endpoint's network interface.
+    refers to; `private_ip` is filled from the endpoint's network interface, and the field `fills_id` with its ID.
     """
 
-    def __init__(self, pace: Pace = PACE) -> None:
+    def __init__(self, pace: Pace = PACE, *, fills_id: str = "") -> None:
         self._pace = pace
+        self._fills_id = fills_id
 
     # ------------------------------------------------------------ plan
 
@@ -108,7 +110,7 @@ class PrivateEndpoint:
         if found is not None:
             _require_free(found, service, subnet_id)
             if not is_dead(found):
-                return await _nothing_to_make(view, azure, found, identity)
+                return await _nothing_to_make(view, azure, found, identity, self._fills_id)
         network_id = subnet_id.partition("/subnets/")[0]
         network = await azure.network(network_id)
         if network is None:
@@ -135,7 +137,7 @@ class PrivateEndpoint:
             summary=f"create {name} in {network.location}" if found is None else f"delete {name} and create it anew",
             notes=await _notes(azure, wanted, network, subnet, replacing=found is not None),
             undo=_delete_commands(resource)[0],
-            way_out=_way_out(found) if found is not None else "",
+            obstacle=_obstacle(found) if found is not None else None,
             timeout=self._pace.settle,
             payload=_Payload(resource, identity, found, wanted),
         )
@@ -159,8 +161,8 @@ class PrivateEndpoint:
         """
         payload: _Payload = plan.payload
         if payload.wanted is None:
-            if payload.fill:
-                log.filled("private_ip", payload.fill)
+            for key, value in payload.fill.items():
+                log.filled(key, value)
             return
         azure, writer, wanted = azure_of(readers), writer_of(writers), payload.wanted
         applying = Applying(view, payload.identity, azure, writer, log, progress, self._pace)
@@ -180,7 +182,7 @@ class PrivateEndpoint:
         )
         creation = _Creation(azure, wanted.id, wanted.service, wanted.subnet_id, self._pace.approval)
         seen = await applying.carry_out(create, lambda: writer.create_endpoint(wanted), creation)
-        _fill(log, seen)
+        self._fill(log, seen, wanted.id)
         if creation.last is not None and creation.last.connection != APPROVED:
             raise await _still_pending(azure, creation.last)
 
@@ -208,7 +210,16 @@ class PrivateEndpoint:
             look = _Creation(azure, resource, facts.get("service", ""), facts.get("subnet", ""), self._pace.approval)
         seen = await find_out(view, change, look, azure=azure, log=log, progress=progress, pace=self._pace)
         if same_id(resource, _viewed(view)):
-            _fill(log, seen)
+            self._fill(log, seen, resource)
+
+    def _fill(self, log: Log, seen: Seen, resource: str) -> None:
+        """What Azure made goes into the fields."""
+        if seen.outcome != DONE or "connection" not in seen.facts:
+            return
+        if "private_ip" in seen.facts:
+            log.filled("private_ip", seen.facts["private_ip"])
+        if self._fills_id:
+            log.filled(self._fills_id, resource)
 
 
 def _viewed(view: View) -> str:
@@ -217,11 +228,6 @@ def _viewed(view: View) -> str:
         return endpoint_id(view)
     except Problem:
         return ""
-
-
-def _fill(log: Log, seen: Seen) -> None:
-    if seen.outcome == DONE and "private_ip" in seen.facts:
-        log.filled("private_ip", seen.facts["private_ip"])
 
 
 def _write(does: str, resource: str, summary: str, commands: tuple[str, ...], *, undo: str = "", **facts: str) -> Write:
@@ -469,14 +475,17 @@ def vendor_message(found: Endpoint) -> str:
 # ---------------------------------------------------------------- planning
 
 
-async def _nothing_to_make(view: View, azure: AzureReader, found: Endpoint, identity: AzureIdentity) -> Plan:
-    """The plan when the endpoint is there: at most its private IP goes into the field."""
-    fill = _private_ip(view, found)
+async def _nothing_to_make(
+    view: View, azure: AzureReader, found: Endpoint, identity: AzureIdentity, id_key: str
+) -> Plan:
+    """The plan when the endpoint is there: at most its private IP and Resource ID go into their fields."""
+    fill = {key: value for key, value in (("private_ip", _private_ip(view, found)), (id_key, found.id)) if key}
+    fill = {key: value for key, value in fill.items() if value and not same_id(view.value(key), value)}
     changes = [Change(SAME, f"endpoint {found.name} in {found.location} ({in_words(found)})")]
-    if fill:
-        typed = view.value("private_ip")
-        sign, what = (CHANGE, f"{typed} to {fill}") if typed else (CREATE, fill)
-        changes.append(Change(sign, f"field Private IP: {what}, from its network interface"))
+    for key, value in fill.items():
+        typed = view.value(key)
+        sign, what = (CHANGE, f"{typed} to {value}") if typed else (CREATE, value)
+        changes.append(Change(sign, f"field {view.guide.fields()[key].label}: {what}, from Azure"))
     notes: tuple[str, ...] = ()
     if found.provisioning != SUCCEEDED:
         notes = (f"Azure is still at work on {found.name}: look again in a minute.",)
@@ -485,7 +494,7 @@ async def _nothing_to_make(view: View, azure: AzureReader, found: Endpoint, iden
         notes = (f"the connection is {found.connection or 'unknown'}: the vendor has to approve it. {diagnosis}",)
     return Plan(
         changes=tuple(changes),
-        summary=f"take over the private IP of {found.name}" if fill else f"{found.name} is there",
+        summary=f"take over what Azure says of {found.name}" if fill else f"{found.name} is there",
         digest=digest(()),
         notes=notes,
         payload=_Payload(found.id, identity, found, fill=fill),
@@ -509,11 +518,14 @@ def _changes(wanted: WantedEndpoint, found: Endpoint | None, network: Network, s
     return created if found is None else (Change(REMOVE, f"endpoint {name} ({in_words(found)})"), *created)
 
 
-def _way_out(found: Endpoint) -> str:
+def _obstacle(found: Endpoint) -> Obstacle:
     problem = _dead(found)
-    return (
-        f"{problem.what} {problem.means} It has to be deleted and made anew, under the same Resource ID; its private "
-        "IP may change, and the vendor has to let it in again."
+    return Obstacle(
+        what=f"{problem.what} {problem.means} It has to be deleted and made anew, under the same Resource ID; its "
+        "private IP may change, and the vendor has to let it in again.",
+        label="Delete, then create anew",
+        risk="Other things of yours may use this endpoint, too: they lose its address until the new one is made.",
+        word=("dead_endpoint", "replace"),
     )
 
 

@@ -57,10 +57,13 @@ class SdkProcess:
         """The child's pid while there is one; its memory is reported beside the screen's."""
         return self._child.pid if self._child is not None else None
 
-    def warm(self) -> None:
-        """Start the child in the background; a failure shows at the first call."""
+    def warm(self, *, after: SdkProcess | None = None) -> None:
+        """Start the child in the background; a failure shows at the first call. `after`: when that one is warm.
+
+        Two that import at once would take both of a small machine's cores from the screen.
+        """
         if self._warming is None:
-            self._warming = asyncio.get_running_loop().create_task(self._warm())
+            self._warming = asyncio.get_running_loop().create_task(self._warm(after))
 
     async def call(self, func: Callable[[*Ts], T], *args: *Ts, timeout: float) -> T:
         """Run `func` in the child and return its result.
@@ -111,7 +114,9 @@ class SdkProcess:
         if self._finishing is not None:
             await asyncio.wait({self._finishing})
 
-    async def _warm(self) -> None:
+    async def _warm(self, after: SdkProcess | None) -> None:
+        if after is not None and after._warming is not None:
+            await asyncio.wait({after._warming})
         with contextlib.suppress(Problem, TimeoutError, OSError):
             async with self._turn:
                 await self._ready()

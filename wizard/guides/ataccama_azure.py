@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from wizard.guide import (
     ALREADY_DONE,
+    AZURE,
     DO_IT_FOR_ME,
     HAND_OFF,
+    HELM,
     Action,
     Attestation,
     Check,
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
 SUBSCRIPTION = "subscription"
 ENDPOINT = "endpoint"
 DPE = "dpe"
+
+CLUSTER_LOOKUP = "cluster-lookup"
+"""The look that alone proves step 5 to step 8: what the DPE itself is answered. Nothing takes it yet."""
+
+_HOSTS = ("dpm_host", "minio_host")
+_AZURE_HINT = "Check the sign-in with `privatelink-wizard doctor`."
 
 PUBLIC_UNTIL_DNS = (
     "Until DNS answers with the private address, the DPE goes on over the public internet, and everything looks fine."
@@ -116,10 +124,34 @@ def _own_endpoint_id(view: View) -> str | None:
 # Imported when somebody looks or acts: `list` reads a guide too, and has a start-up budget (DESIGN.md section 8).
 
 
+async def _subscription(view: View, readers: Readers) -> Finding:
+    from wizard.actions.azure_proof import check_subscription
+
+    return await check_subscription(view, readers)
+
+
+async def _endpoint(view: View, readers: Readers) -> Finding:
+    from wizard.actions.azure_proof import check_endpoint
+
+    return await check_endpoint(view, readers)
+
+
+async def _endpoint_id(view: View, readers: Readers) -> Finding:
+    from wizard.actions.azure_proof import check_endpoint_id
+
+    return await check_endpoint_id(view, readers)
+
+
+async def _records(view: View, readers: Readers) -> Finding:
+    from wizard.actions.azure_proof import check_records
+
+    return await check_records(view, readers, hosts=_HOSTS, address="private_ip", network="cluster_vnet")
+
+
 async def _resolver_here(view: View, readers: Readers) -> Finding:
     from wizard.actions.resolver import resolver_here
 
-    return await resolver_here(view, readers, hosts=("dpm_host", "minio_host"), address="private_ip")
+    return await resolver_here(view, readers, hosts=_HOSTS, address="private_ip")
 
 
 async def _release(view: View, readers: Readers) -> Finding:
@@ -134,10 +166,28 @@ async def _workloads(view: View, readers: Readers) -> Finding:
     return await check_workloads(view, readers)
 
 
+def _vendor_message(view: View) -> str:
+    from wizard.actions.azure_proof import message_of_last_look
+
+    return message_of_last_look(view, "endpoint")
+
+
+def _private_endpoint() -> Action:
+    from wizard.actions.private_endpoint import PrivateEndpoint
+
+    return PrivateEndpoint(fills_id="endpoint_id")
+
+
+def _private_dns() -> Action:
+    from wizard.actions.private_dns import PrivateDns
+
+    return PrivateDns(hosts=_HOSTS, address="private_ip", network="cluster_vnet")
+
+
 def _helm_release() -> Action:
     from wizard.actions.helm_release import HelmRelease
 
-    return HelmRelease(hosts=("dpm_host", "minio_host"), token="token")  # noqa: S106 - the name of a field
+    return HelmRelease(hosts=_HOSTS, token="token")  # noqa: S106 - the name of a field
 
 
 # ---------------------------------------------------------------- the steps
@@ -199,6 +249,8 @@ REGISTER = Step(
         1,
         lambda view: f"In the portal, the subscription {view.value('subscription_id')} is registered.",
     ),
+    # That it is registered shows at the endpoint only, so this look proves nothing by itself.
+    checks=(Check("subscription", "Subscription", _AZURE_HINT, _subscription, proves=False, deadline=60.0),),
 )
 
 CREATE_ENDPOINT = Step(
@@ -270,12 +322,19 @@ CREATE_ENDPOINT = Step(
             owner=ENDPOINT,
             where="Azure portal, the endpoint, Network interface, Private IPv4 address",
             sample="10.20.1.4",
+            from_action=True,
         ),
     ),
     uses=("subscription_id",),
     after=("register",),
-    routes=(ALREADY_DONE, HAND_OFF),
+    routes=(DO_IT_FOR_ME, HAND_OFF, ALREADY_DONE),
     team="network team",
+    action=_private_endpoint,
+    doer=AZURE,
+    obstacles=("dead_endpoint",),
+    message=_vendor_message,
+    usual=(20.0, 90.0),
+    checks=(Check("endpoint", "Private Endpoint", _AZURE_HINT, _endpoint, deadline=60.0),),
     attest=Attestation(
         "endpoint-approved",
         1,
@@ -307,6 +366,7 @@ PROVIDE_ID = Step(
             owner=ENDPOINT,
             where="Azure portal, the endpoint, Properties, Resource ID",
             rule=_endpoint_matches,
+            from_action=True,
             offer=_own_endpoint_id,
             offer_source=_STEPS_2_AND_3,
         ),
@@ -318,6 +378,7 @@ PROVIDE_ID = Step(
         1,
         lambda view: f"In the portal, the Resource ID {view.value('endpoint_id')} is added.",
     ),
+    checks=(Check("live-id", "Live Resource ID", _AZURE_HINT, _endpoint_id, proves=False, deadline=60.0),),
 )
 
 DNS = Step(
@@ -352,11 +413,25 @@ DNS = Step(
             sample="minio-43ooq-worker-01-eus1.ataccama.link",
             rule=_hosts_differ,
         ),
+        Field(
+            "cluster_vnet",
+            "VNet of the DPE",
+            "vnet-id",
+            owner=DPE,
+            where="the VNet the cluster is in, where it is not the endpoint's: the zones are linked to it",
+            required=False,
+            default=lambda view: view.value("vnet") or None,
+        ),
     ),
-    uses=("private_ip",),
+    uses=("private_ip", "subscription_id", "resource_group"),
     after=("endpoint",),
-    routes=(ALREADY_DONE, HAND_OFF),
+    routes=(DO_IT_FOR_ME, HAND_OFF, ALREADY_DONE),
     team="DNS team",
+    action=_private_dns,
+    doer=AZURE,
+    obstacles=("other_record",),
+    observed_by=CLUSTER_LOOKUP,
+    usual=(20.0, 90.0),
     warnings=(PUBLIC_UNTIL_DNS,),
     attest=Attestation(
         "records-created",
@@ -368,6 +443,7 @@ DNS = Step(
         unless_proven=True,
     ),
     checks=(
+        Check("records", "Azure's DNS records", _AZURE_HINT, _records, proves=False, suffices=True, deadline=60.0),
         Check(
             "resolver-here",
             "Resolver of this machine",
@@ -460,6 +536,8 @@ UPDATE = Step(
     routes=(DO_IT_FOR_ME,),
     warnings=(UPGRADE_LAG,),
     action=_helm_release,
+    doer=HELM,
+    obstacles=("pending_release",),
     usual=(120.0, 240.0),
     checks=(
         Check(
