@@ -316,8 +316,8 @@ def running() -> Work:
         work.report(Moment("phase", text))
     for phase, (begun, ended) in zip(work.phases, ((72, 70), (70, 66), (66, None)), strict=True):
         phase.begun, phase.ended = MONOTONIC - begun, MONOTONIC - ended if ended else None
-    work.report(Moment("part", "Deployment dpe: image is being pulled", 0, 1))
-    work.report(Moment("part", "StatefulSet minio", 1, 1))
+    work.report(Moment("wait", "Deployment dpe: image is being pulled", 0, 1))
+    work.report(Moment("wait", "StatefulSet minio", 1, 1))
     for number in range(20):
         work.report(Moment("line", f"client.go:{number + 300}: [debug] beginning wait for {number} resources"))
     return work
