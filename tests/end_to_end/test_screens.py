@@ -17,7 +17,7 @@ import pytest
 from tests.end_to_end.harness import Machine, chain_holds, until
 from tests.end_to_end.piloted import Piloted
 from tests.end_to_end.terminal import Terminal
-from tests.end_to_end.walking import confirm, fill, walk_to, whole_job
+from tests.end_to_end.walking import done_for_me, fill, walk_to, whole_job
 from tests.screens.harness import LARGE, SMALL, shown
 from wizard import opening
 from wizard.places import places
@@ -94,7 +94,7 @@ def test_killed_at_step_5_and_resumed(machine4: Machine):
         terminal.send("C-n")
         # Where it was left: the same item, the next field, nothing asked twice.
         fill(terminal, ("MinIO host",))
-        confirm(terminal, 5)
+        done_for_me(terminal, "VNet of the DPE")
         terminal.send("C-q")
         assert terminal.exit_code() == 0
     after = machine4.events(NAME)

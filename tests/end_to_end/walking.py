@@ -17,10 +17,11 @@ class Terminal(Protocol):
 
 PLACES = {
     2: ("subscription", ("Subscription ID",)),
-    3: ("endpoint", ("Link service alias", "Resource group", "VNet", "Subnet", "Endpoint name", "Private IP")),
-    4: ("", ("Resource ID",)),
+    3: ("endpoint", ("Link service alias", "Resource group", "VNet", "Subnet", "Endpoint name")),
     5: ("dpe", ("DPM host", "MinIO host")),
 }
+DONE_FOR_ME = {3: "Private IP", 5: "VNet of the DPE"}
+"""The steps that Azure is asked to do, each with its last field: that one may stay as it is."""
 SEVEN = (
     "Registry", "Registry user", "Registry token", "Chart", "Chart version", "Release", "Namespace", "Values file",
 )  # fmt: skip
@@ -29,13 +30,16 @@ SEVEN = (
 def fill(terminal: Terminal, labels: tuple[str, ...]) -> None:
     """Takes what is offered for each field: right arrow, Enter."""
     for label in labels:
-        terminal.wait(lambda shown, label=label: _focused(shown, label))  # type: ignore[misc]
+        # What Azure knows comes a moment later.
+        terminal.wait(lambda shown, label=label: _focused(shown, label) and "right arrow" in shown)  # type: ignore[misc]
         terminal.send("Right")
         if "token" not in label:
-            terminal.wait(lambda shown, label=label: re.search(rf"▌. {label} .*ok", shown))  # type: ignore[misc]
+            terminal.wait(
+                lambda shown, label=label: re.search(rf"▌. {label} .*(ok|from Azure)", shown)  # type: ignore[misc]
+            )
         terminal.send("Enter")
         terminal.wait(
-            lambda shown, label=label: re.search(rf"(?m)^[▌▕ ].*{label} .*(ok|in memory)[\s▁-█]*$", shown)  # type: ignore[misc]
+            lambda shown, label=label: re.search(rf"(?m)^[▌▕ ].*{label} .*(ok|in memory|from Azure)[\s▁-█]*$", shown)  # type: ignore[misc]
         )
 
 
@@ -57,8 +61,11 @@ def walk_to(terminal: Terminal, last: int) -> None:
                 terminal.wait("It is only what this setup calls it")
                 terminal.send("Enter")
             fill(terminal, labels)
-            confirm(terminal, number)
-        elif number == 6:
+            if number in DONE_FOR_ME:
+                done_for_me(terminal, DONE_FOR_ME[number])
+            else:
+                confirm(terminal, number)
+        elif number in (4, 6):
             confirm(terminal, number)
         elif number == 7:
             fill(terminal, SEVEN)
@@ -75,11 +82,16 @@ def confirm(terminal: Terminal, number: int) -> None:
 
 def deploy(terminal: Terminal) -> None:
     """Step 7: plan, yes, and the release is observed."""
+    done_for_me(terminal, "Timeout")
+
+
+def done_for_me(terminal: Terminal, last: str) -> None:
+    """Plan, yes, and what was done is observed. The field `last` stays as it is."""
     terminal.wait("reads what is there, shows the plan")
-    # The timeout is a suggestion that may stay; from it Enter leads to the first choice.
-    terminal.wait(lambda shown: _focused(shown, "Timeout"))
+    # From the last field Enter leads to the first choice.
+    terminal.wait(lambda shown: _focused(shown, last))
     terminal.send("Enter")
-    terminal.wait(lambda shown: not _focused(shown, "Timeout"))
+    terminal.wait(lambda shown: not _focused(shown, last))
     terminal.send("Enter")
     start(terminal)
     terminal.wait("This step is observed. Next step: goes on.")
@@ -106,7 +118,7 @@ def whole_job(terminal: Terminal) -> None:
 
 
 def unproven(terminal: Terminal) -> None:
-    """Step 8 in a sandbox without Azure: without observed proof, for a reason."""
+    """Step 8 without a lookup from inside the cluster: without observed proof, for a reason."""
     terminal.wait("[ Go on without proof ]")
     terminal.send("Right")
     terminal.wait("asks for the reason")
