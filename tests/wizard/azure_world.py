@@ -19,6 +19,7 @@ from wizard.azure import (
     ARecord,
     AzureIdentity,
     Endpoint,
+    Interface,
     Network,
     Operation,
     Permission,
@@ -42,13 +43,22 @@ SERVICE_ID = (
     "/subscriptions/99999999-aaaa-4bbb-8ccc-000000000009/resourceGroups/vendor"
     "/providers/Microsoft.Network/privateLinkServices/dpe"
 )
-FAST = Pace(poll=0, settle=5, approval=0, appear=0.05)
+FAST = Pace(poll=0, settle=5, approval=0, appear=0.05, again=(0, 0))
 """Looks follow each other at once; what does not appear is given up soon."""
 
 READS = frozenset(
     (
-        *("identity", "subscriptions", "resource_groups", "networks", "network", "endpoint", "endpoints", "visible"),
-        *("auto_approved", "provider_registered", "permissions", "zones", "zone_links", "a_record", "operation"),
+        *("identity", "subscriptions", "resource_groups", "networks", "network", "endpoint", "endpoints", "interface"),
+        *(
+            "visible",
+            "auto_approved",
+            "provider_registered",
+            "permissions",
+            "zones",
+            "zone_links",
+            "a_record",
+            "operation",
+        ),
     )
 )
 
@@ -79,10 +89,13 @@ class World:
         self.registered = True
         self.denied: frozenset[str] = frozenset()
         self.subscription = Subscription(SUBSCRIPTION, "Data", "Enabled", ADA.tenant_id)
+        self.others: tuple[Subscription, ...] = ()
         self.groups = [ResourceGroup(GROUP, "rg-net-data", "northeurope")]
         subnet = Subnet(SUBNET, "snet-pe", ("10.20.1.0/24",), 200, "Disabled")
         self.network_ = Network(VNET, "vnet-weu", "westeurope", (), (subnet,))
+        self.networks_: dict[str, Network] = {}
         self.endpoints_: dict[str, Endpoint] = {}
+        self.interfaces: dict[str, Interface] = {}
         self.zones_: dict[str, Zone] = {}
         self.links: dict[str, ZoneLink] = {}
         self.records: dict[tuple[str, str], ARecord] = {}
@@ -98,6 +111,12 @@ class World:
         )
         self.endpoints_[resource.lower()] = found = replace(found, **changes)
         return found
+
+    def network_there(self, network_id: str, **changes: Any) -> Network:
+        """Puts a further VNet there."""
+        network = replace(self.network_, id=network_id, name=last_name(network_id), subnets=(), **changes)
+        self.networks_[network_id.lower()] = network
+        return network
 
     def zone_there(
         self,
@@ -153,7 +172,7 @@ class World:
         return self._called("identity", lambda: self.me)
 
     async def subscriptions(self) -> tuple[Subscription, ...]:
-        return self._called("subscriptions", lambda: (self.subscription,))
+        return self._called("subscriptions", lambda: (self.subscription, *self.others))
 
     async def resource_groups(self, subscription: str) -> tuple[ResourceGroup, ...]:
         return self._called("resource_groups", lambda: tuple(self.groups))
@@ -162,8 +181,8 @@ class World:
         return self._called("networks", lambda: (self.network_,))
 
     async def network(self, network_id: str) -> Network | None:
-        there = network_id.lower() == self.network_.id.lower()
-        return self._called("network", lambda: self.network_ if there else None)
+        known = {self.network_.id.lower(): self.network_, **self.networks_}
+        return self._called("network", lambda: known.get(network_id.lower()))
 
     async def endpoint(self, endpoint_id: str) -> Endpoint | None:
         def read() -> Endpoint | None:
@@ -174,6 +193,9 @@ class World:
 
     async def endpoints(self, subscription: str) -> tuple[Endpoint, ...]:
         return self._called("endpoints", lambda: tuple(self.endpoints_.values()))
+
+    async def interface(self, nic_id: str) -> Interface | None:
+        return self._called("interface", lambda: self.interfaces.get(nic_id.lower()))
 
     async def visible(self, subscription: str, location: str, alias: str) -> bool:
         return self._called("visible", lambda: location in self.seen_by)

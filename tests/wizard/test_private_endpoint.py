@@ -17,7 +17,8 @@ from tests.setups import ALIAS, ENDPOINT_ID, SUBNET, SUBSCRIPTION
 from tests.wizard.azure_world import BOB, FAST, READS, SERVICE_ID, Died, World
 from tests.wizard.engine import ENDPOINT, GUIDE, attest_until, fill, journalled, opened, with_step
 from wizard.actions.azure_facts import TRIES
-from wizard.actions.private_endpoint import PrivateEndpoint, same_service
+from wizard.actions.endpoint_states import same_service
+from wizard.actions.private_endpoint import PrivateEndpoint
 from wizard.azure import DELETING, DISCONNECTED, PENDING, REJECTED, UPDATING, Operation
 from wizard.guide import Moment, Plan
 from wizard.ports import LEAVE, Readers, Writers
