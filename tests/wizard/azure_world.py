@@ -145,7 +145,8 @@ class World:
         if last and self.dies is not None and not self.dies[1]:
             raise Died
         if self.fails.get(method):
-            raise self.fails[method].pop(0)
+            refused = self.fails[method].pop(0)
+            raise Died if last else refused
         answer = then()
         if self.loses.get(method):
             raise self.loses[method].pop(0)

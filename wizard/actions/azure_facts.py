@@ -111,6 +111,11 @@ def group_of(resource_id: str) -> str:
     return name_after(resource_id, "resourceGroups")
 
 
+def network_of(subnet_id: str) -> str:
+    """The VNet that a subnet is in, by Resource ID."""
+    return subnet_id.rstrip("/").rsplit("/", 2)[0]
+
+
 def last_name(resource_id: str) -> str:
     """The resource's own name."""
     return resource_id.rstrip("/").rpartition("/")[2]

@@ -16,6 +16,7 @@ from wizard.actions.azure_facts import (
     group_note,
     group_of,
     last_name,
+    network_of,
     network_resource,
     notes_of,
     permission_note,
@@ -125,12 +126,12 @@ async def _approval_note(azure: AzureReader, subscription: str, wanted: WantedEn
 async def _others_note(view: View, azure: AzureReader, subscription: str, wanted: WantedEndpoint) -> str:
     """Names what connects to the service from the VNet already and is not of this setup: likely it is the one meant."""
     ours = [wanted.id, *_ids_in_setup(view)]
-    network = _network_of(wanted.subnet_id)
+    network = network_of(wanted.subnet_id)
     found = [
         one
         for one in await azure.endpoints(subscription)
         if same_service(one.service, wanted.service)
-        and same_id(_network_of(one.subnet_id), network)
+        and same_id(network_of(one.subnet_id), network)
         and not any(same_id(one.id, mine) for mine in ours)
     ]
     if not found:
@@ -146,10 +147,6 @@ async def _others_note(view: View, azure: AzureReader, subscription: str, wanted
 
 def _named(found: Endpoint) -> str:
     return f"{one_line(found.name)} in {group_of(found.id)}, {in_words(found)}"
-
-
-def _network_of(subnet_id: str) -> str:
-    return subnet_id.partition("/subnets/")[0]
 
 
 def _ids_in_setup(view: View) -> list[str]:

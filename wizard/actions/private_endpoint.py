@@ -32,6 +32,7 @@ from wizard.actions.azure_facts import (
     group_of,
     last_name,
     needed,
+    network_of,
     require_same_identity,
     same_id,
     step_with,
@@ -306,7 +307,7 @@ def _essence(found: Endpoint | None) -> tuple[str, ...] | None:
 
 async def _place(azure: AzureReader, subnet_id: str, identity: AzureIdentity) -> tuple[Network, Subnet]:
     """Where the endpoint is to be made. Raises Problem when that is not there."""
-    network_id = subnet_id.partition("/subnets/")[0]
+    network_id = network_of(subnet_id)
     network = await azure.network(network_id)
     if network is None:
         raise _not_found("no-network", "VNet", network_id, identity)
