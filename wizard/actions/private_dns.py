@@ -278,11 +278,13 @@ def dns_servers_said(network: Network) -> str:
 
 def _peering_notes(target: Target) -> tuple[str, ...]:
     """A name resolves wherever its zone is linked; the address is reached only where the networks are connected."""
-    network = last_name(target.network)
-    return tuple(
-        f"the endpoint's VNet {last_name(home)} is not {network}: the two must be peered (or connected by a hub), or "
-        f"the DPE gets an address that it does not reach. The wizard can't see that."
-        for home in target.homes
+    if not target.homes:
+        return ()
+    network, homes = last_name(target.network), ", ".join(map(last_name, target.homes))
+    whose = "the endpoint is" if len(target.homes) == 1 else "the endpoints are"
+    return (
+        f"{whose} in {homes}, and the hosts are asked for in {network}: these must be peered, or connected by a hub, or "
+        "what asks gets an address that it does not reach. The wizard can't see that.",
     )
 
 

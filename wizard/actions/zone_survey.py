@@ -150,7 +150,7 @@ def _distinct(ids: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for one in ids:
         found.setdefault(one.rstrip("/").lower(), one)
-    return tuple(found.values())
+    return tuple(found[key] for key in sorted(found))
 
 
 # ---------------------------------------------------------------- what is there
