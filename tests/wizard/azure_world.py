@@ -154,6 +154,10 @@ class World:
             raise Died
         return answer
 
+    def _exists(self, resource: str) -> None:
+        """If-None-Match on what is there is no 412 but an operation that fails (AZURE.md)."""
+        self._status[resource.lower()] = Operation("Failed", "azure-changed-meanwhile", "PreconditionFailed")
+
     def _begin(self, resource: str, finish: Callable[[], None]) -> None:
         self._status[resource.lower()] = Operation("InProgress")
         self._work[resource.lower()] = (self.polls, finish)
@@ -275,8 +279,10 @@ class World:
                 self.zones_[zone_id.lower()] = Zone(zone_id, last_name(zone_id))
 
         def take() -> None:
+            if zone_id.lower() in self.zones_:
+                return self._exists(zone_id)
             self.writes.append(("create_zone", zone_id))
-            self._begin(zone_id, finish)
+            return self._begin(zone_id, finish)
 
         self._called("create_zone", take)
 
@@ -286,9 +292,11 @@ class World:
 
         def take() -> None:
             assert zone_id.lower() in self.zones_, "a link needs its zone"
+            if key in self.links:
+                return self._exists(link_id)
             self.writes.append(("create_link", link_id))
             self.links[key] = made
-            self._begin(link_id, finish)
+            return self._begin(link_id, finish)
 
         def finish() -> None:
             self.links[key] = replace(made, state="Completed", provisioning=SUCCEEDED)

@@ -16,8 +16,9 @@ from state.problem import EXIT_BAD, Problem
 from tests.setups import ALIAS, DPM, MINIO, SUBNET, SUBSCRIPTION
 from tests.wizard.azure_world import BOB, FAST, GROUP, OTHER_VNET, READS, VNET, Died, World
 from tests.wizard.engine import DNS, GUIDE, attest_until, fill, journalled, opened, with_step
+from wizard.actions.azure_facts import TRIES
 from wizard.actions.private_dns import PrivateDns
-from wizard.azure import ARecord, Operation, Subscription
+from wizard.azure import ARecord, Subscription
 from wizard.guide import ItemStep, Moment, Plan
 from wizard.identifiers.arm_id import name_after
 from wizard.ports import Readers, Writers
@@ -530,17 +531,16 @@ async def test_zones_of_the_vnets_subscription_count_even_when_none_can_be_liste
     step.world.network_ = replace(step.world.network_, id=vnet)
     for host in (DPM, MINIO):
         step.world.zone_there(host, vnet, group=HUB_GROUP, apex=(IP,))
-    step.world.fails["subscriptions"] = [Problem("forbidden", "Not for you.")] * 2
     plan = await step.plan()
-    (note,) = plan.notes
-    assert plan.empty and note.startswith("which other subscriptions hold private DNS zones could not be looked at")
+    assert plan.empty and plan.notes == () and step.world.calls.count("zones") == 2
+    assert step.world.calls.count("subscriptions") == 0, "a zone of the host's name that is linked settles it"
+    step.world.fails["subscriptions"] = [Problem("forbidden", "Not for you.")]
     assert f"zone {DPM} in rg-dns of subscription {HUB}" in plan.changes[0].text
     refusing(step, "zones", HUB)
     plan = await step.plan()
-    assert (
-        signs(plan) == ["+"] * 6
-        and f"zones of subscription {HUB} could not be looked at: Not for you." in plan.notes[1]
-    )
+    assert signs(plan) == ["+"] * 6
+    assert f"zones of subscription {HUB} could not be looked at: Not for you." in plan.notes[0]
+    assert plan.notes[1].startswith("which other subscriptions hold private DNS zones could not be looked at: Not for")
 
 
 @pytest.mark.parametrize("name", [DPM, "ataccama.link"])
@@ -699,11 +699,9 @@ async def test_a_zone_somebody_else_makes_at_the_same_time_is_a_failed_operation
     """If-None-Match on a zone that is there is no 412 but a failed operation (AZURE.md)."""
     step = make()
     plan = await step.plan()
-    step.world.operation_failure = Operation("Failed", "exists", "PreconditionFailed", "etag")
     step.world.zone_there(DPM)
     problem = await stopped(step.apply(plan))
-    assert problem.code == "exists" and "PreconditionFailed" in problem.what
-    step.world.operation_failure = None
+    assert problem.code == "azure-changed-meanwhile" and "PreconditionFailed" in problem.what
     assert signs(await step.plan())[:3] == ["=", "+", "+"]
 
 
@@ -751,6 +749,49 @@ async def went_on(step: Step5) -> None:
     assert len(step.world.writes) == len(set(step.world.writes)) == 3
     assert step.answers(DPM) == (IP,)
     assert (await step.plan()).empty
+
+
+async def test_two_setups_that_write_at_once_end_with_one_of_each(tmp_path: Path):
+    """Both have planned to make everything. The second stops at what is there, and its next plan finds it right."""
+    world = World()
+    steps = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        steps.append(Step5(tmp_path / name, world))
+    plans = [await step.plan() for step in steps]
+    await steps[0].apply(plans[0])
+    written = list(world.writes)
+    assert (await stopped(steps[1].apply(plans[1]))).code == "azure-changed-meanwhile"
+    assert world.writes == written and steps[1].outcomes() == ["failed"]
+    assert (await steps[1].plan()).empty
+
+
+async def test_a_zone_that_somebody_deletes_before_the_next_start_is_made_by_the_next_plan(make):
+    step = make()
+    plan = await step.plan()
+    step.world.dies = (len(step.world.calls) + 2, True)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    step.world._work.clear()
+    (change,) = step.session.interrupted()
+    await step.session.resume(change, step.moments.append)
+    (end,) = step.ends()
+    assert end.outcome == "cancelled" and "never began it, or it was removed since" in end.summary
+    await step.apply()
+    assert step.answers(DPM) == step.answers(MINIO) == (IP,)
+
+
+async def test_a_record_that_nobody_waited_for_is_ours_where_it_holds_what_was_asked(make):
+    step = make()
+    step.world.zone_there(DPM, VNET)
+    step.world.zone_there(MINIO, VNET, apex=(IP,))
+    plan = await step.plan()
+    step.world.fails["a_record"] = [Problem("azure-unreachable", "No answer.")] * TRIES
+    assert (await stopped(step.apply(plan))).code == "azure-lost-sight"
+    assert step.outcomes() == ["unknown"] and step.answers(DPM) == (IP,)
+    step.session.set_field("endpoint/pe-weu", "private_ip", "10.20.1.7")
+    step.world.zone_there(MINIO, VNET, apex=("10.20.1.7",))
+    assert (await step.plan()).obstacle is None
 
 
 async def test_a_record_that_somebody_changed_meanwhile_ends_as_failed(make):

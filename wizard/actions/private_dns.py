@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from state.events import DONE
+from state.events import DONE, UNKNOWN
 from state.problem import EXIT_BAD, Problem
 from wizard.actions.azure_facts import (
     NAMESPACE,
@@ -187,12 +187,13 @@ def _is_strange(view: View, target: Target, place: Place) -> bool:
 
 
 def _last_written(view: View, place: Place) -> str | None:
-    """The addresses that this setup wrote last into the record, in any step; None when it wrote none."""
+    """The addresses that this setup asked for last in the record, in any step; None when it asked for none."""
     resource = record_id(place.zone.id, place.name)
     for change in reversed(tuple(view.snapshot.changes.values())):
         facts = change.started.data.facts
-        done = change.finished is not None and change.finished.data.outcome == DONE
-        if done and facts.get("does") == RECORD and same_id(facts.get("resource", ""), resource):
+        # What nobody waited for may have been written: where the record holds just that, it was.
+        asked = change.finished is not None and change.finished.data.outcome in (DONE, UNKNOWN)
+        if asked and facts.get("does") == RECORD and same_id(facts.get("resource", ""), resource):
             return facts.get("addresses", "")
     return None
 
@@ -283,8 +284,8 @@ def _peering_notes(target: Target) -> tuple[str, ...]:
     network, homes = last_name(target.network), ", ".join(map(last_name, target.homes))
     whose = "the endpoint is" if len(target.homes) == 1 else "the endpoints are"
     return (
-        f"{whose} in {homes}, and the hosts are asked for in {network}: these must be peered, or connected by a hub, or "
-        "what asks gets an address that it does not reach. The wizard can't see that.",
+        f"{whose} in {homes}, and the hosts are asked for in {network}: these must be peered, or connected by a hub, "
+        "or what asks gets an address that it does not reach. The wizard can't see that.",
     )
 
 

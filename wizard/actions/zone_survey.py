@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
@@ -188,17 +189,41 @@ async def survey(azure: AzureReader, target: Target) -> Survey:
     A zone of the host's name that is linked to the VNet comes first: a VNet can't link a second one. Then another of
     that name, if its record is free or right; then a parent zone, but only one that is linked already; else a new zone.
     """
-    zones, notes = await _zones(azure, target)
+    zones, notes = await _near(azure, target)
+    links, unread = await _links_of(azure, target, zones)
+    if not _settled(target, links):
+        zones, said = await _far(azure, target)
+        more, unseen = await _links_of(azure, target, zones)
+        links, unread = {**links, **more}, (*said, *unread, *unseen)
+    return Survey(
+        tuple([await _place(azure, target, host, links) for host in target.hosts]),
+        (*notes, *unread),
+    )
+
+
+Links = Mapping[Zone, tuple[ZoneLink, ...]]
+"""Zones with the links they have."""
+
+
+def _settled(target: Target, links: Links) -> bool:
+    """Whether every host has a zone of its own name that the VNet asks: then no other zone anywhere matters."""
+    asked = [zone for zone, its in links.items() if any(same_id(one.network_id, target.network) for one in its)]
+    return {zone.name.lower() for zone in asked}.issuperset(target.hosts)
+
+
+async def _links_of(azure: AzureReader, target: Target, zones: Sequence[Zone]) -> tuple[Links, tuple[str, ...]]:
+    """The zones that matter for the hosts, with their links; and a note on those whose links can't be read."""
     covering = [zone for zone in zones if any(_covers(zone, host) for host in target.hosts)]
     async with together() as looks:
-        tasks = {zone.id: looks.create_task(_links(azure, target, zone)) for zone in covering}
-    links = {zone: task.result() for zone, task in tasks.items()}
-    known = {zone: found for zone, found in links.items() if not isinstance(found, str)}
-    unread = [f"{zone.name} in {_where(zone.id)}: {links[zone.id]}" for zone in covering if zone.id not in known]
-    if unread:
-        notes = (*notes, f"the links of zone {'; of zone '.join(unread)}")
-    readable = [zone for zone in covering if zone.id in known]
-    return Survey(tuple([await _place(azure, target, host, readable, known) for host in target.hosts]), notes)
+        tasks = {zone: looks.create_task(_links(azure, target, zone)) for zone in covering}
+    found = {zone: task.result() for zone, task in tasks.items()}
+    unread = tuple(
+        f"the links of zone {zone.name} in {group_of(zone.id)} of subscription {subscription_of(zone.id)} could not be "
+        f"looked at: {said}"
+        for zone, said in found.items()
+        if isinstance(said, str)
+    )
+    return {zone: links for zone, links in found.items() if not isinstance(links, str)}, unread
 
 
 async def _links(azure: AzureReader, target: Target, zone: Zone) -> tuple[ZoneLink, ...] | str:
@@ -208,7 +233,7 @@ async def _links(azure: AzureReader, target: Target, zone: Zone) -> tuple[ZoneLi
     except Problem as problem:
         if _same_subscription(zone.id, target.subscription):
             raise
-        return f"they could not be looked at: {problem.what}"
+        return problem.what
 
 
 def _covers(zone: Zone, host: str) -> bool:
@@ -219,29 +244,46 @@ def _same_subscription(resource: str, subscription: str) -> bool:
     return subscription_of(resource).lower() == subscription.lower()
 
 
-def _where(resource: str) -> str:
-    return f"{group_of(resource)} of subscription {subscription_of(resource)}"
-
-
 # ---------------------------------------------------------------- through all subscriptions
 
 
-async def _zones(azure: AzureReader, target: Target) -> tuple[tuple[Zone, ...], tuple[str, ...]]:
-    """The zones of the endpoint's subscription, which must be readable; of the VNet's; and of all others that are."""
+async def _near(azure: AzureReader, target: Target) -> tuple[tuple[Zone, ...], tuple[str, ...]]:
+    """The zones of the endpoint's subscription, which must be readable, and of the VNet's; and what is to say of it."""
+    mine, theirs = _near_subscriptions(target)
     async with together() as looks:
         own = looks.create_task(azure.zones(target.subscription))
-        listing = looks.create_task(_readable(azure))
-    names, why = listing.result()
-    mine, near = target.subscription.lower(), subscription_of(target.network).lower()
-    beside = [one for one in dict.fromkeys((near, *names)) if one != mine]
-    asked, left = beside[: SUBSCRIPTIONS - 1], beside[SUBSCRIPTIONS - 1 :]
+        beside = looks.create_task(_zones_of(azure, theirs)) if theirs != mine else None
+    found = beside.result() if beside is not None else ()
+    if isinstance(found, str):
+        return own.result(), (_refused_note(target, {theirs: found}, {}),)
+    return (*own.result(), *found), ()
+
+
+async def _far(azure: AzureReader, target: Target) -> tuple[tuple[Zone, ...], tuple[str, ...]]:
+    """The zones of all other subscriptions that can be read, at most `SUBSCRIPTIONS`; and what is to say of it."""
+    names, why = await _readable(azure)
+    near = set(_near_subscriptions(target))
+    others, room = [one for one in names if one not in near], SUBSCRIPTIONS - len(near)
     turns = asyncio.Semaphore(_AT_ONCE)
     async with together() as looks:
-        tasks = {one: looks.create_task(_zones_of(azure, one, turns)) for one in asked}
+        tasks = {one: looks.create_task(_zones_of(azure, one, turns)) for one in others[:room]}
     found = {one: task.result() for one, task in tasks.items()}
-    zones = [zone for zones_or_why in found.values() if not isinstance(zones_or_why, str) for zone in zones_or_why]
     refused = {one: said for one, said in found.items() if isinstance(said, str)}
-    return (*own.result(), *zones), _coverage_notes(target, why, refused, left, names)
+    notes = (
+        _listing_note(target, why) if why else "",
+        _refused_note(target, refused, names) if refused else "",
+        _left_note(target, others[room:], names) if others[room:] else "",
+    )
+    return tuple(zone for zones in found.values() if not isinstance(zones, str) for zone in zones), _said(notes)
+
+
+def _said(notes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(filter(None, notes))
+
+
+def _near_subscriptions(target: Target) -> tuple[str, str]:
+    """The endpoint's and the VNet's, in lower case: what this step writes to anyway."""
+    return target.subscription.lower(), subscription_of(target.network).lower()
 
 
 async def _readable(azure: AzureReader) -> tuple[dict[str, str], str]:
@@ -253,30 +295,35 @@ async def _readable(azure: AzureReader) -> tuple[dict[str, str], str]:
     return {one.id.lower(): one.name for one in found}, ""
 
 
-async def _zones_of(azure: AzureReader, subscription: str, turns: asyncio.Semaphore) -> tuple[Zone, ...] | str:
-    async with turns:
+async def _zones_of(
+    azure: AzureReader, subscription: str, turns: asyncio.Semaphore | None = None
+) -> tuple[Zone, ...] | str:
+    """A subscription's zones, or why they can't be read."""
+    async with turns or nullcontext():
         try:
             return await azure.zones(subscription)
         except Problem as problem:
             return problem.what
 
 
-def _coverage_notes(
-    target: Target, why: str, refused: Mapping[str, str], left: Sequence[str], names: Mapping[str, str]
-) -> tuple[str, ...]:
-    notes = []
-    missed = f"a zone there that is linked to {last_name(target.network)} is not seen."
-    if why:
-        notes.append(f"which other subscriptions hold private DNS zones could not be looked at: {why} So {missed}")
-    if refused:
-        first = next(iter(refused.values()))
-        notes.append(f"zones of {_named(list(refused), names)} could not be looked at: {first} So {missed}")
-    if left:
-        notes.append(
-            f"{len(left)} of {len(names)} subscriptions were not looked at for private DNS zones "
-            f"({SUBSCRIPTIONS} are at most): {_named(left, names)}. So {missed}"
-        )
-    return tuple(notes)
+def _missed(target: Target) -> str:
+    return f"So a zone there that is linked to {last_name(target.network)} is not seen."
+
+
+def _listing_note(target: Target, why: str) -> str:
+    return f"which other subscriptions hold private DNS zones could not be looked at: {why} {_missed(target)}"
+
+
+def _refused_note(target: Target, refused: Mapping[str, str], names: Mapping[str, str]) -> str:
+    first = next(iter(refused.values()))
+    return f"zones of {_named(list(refused), names)} could not be looked at: {first} {_missed(target)}"
+
+
+def _left_note(target: Target, left: Sequence[str], names: Mapping[str, str]) -> str:
+    return (
+        f"{len(left)} of {len(names)} subscriptions were not looked at for private DNS zones "
+        f"({SUBSCRIPTIONS} are at most): {_named(left, names)}. {_missed(target)}"
+    )
 
 
 def _named(subscriptions: Sequence[str], names: Mapping[str, str]) -> str:
@@ -289,16 +336,10 @@ def _named(subscriptions: Sequence[str], names: Mapping[str, str]) -> str:
 # ---------------------------------------------------------------- one host
 
 
-async def _place(
-    azure: AzureReader,
-    target: Target,
-    host: str,
-    zones: Sequence[Zone],
-    links: Mapping[str, tuple[ZoneLink, ...]],
-) -> Place:
+async def _place(azure: AzureReader, target: Target, host: str, links: Links) -> Place:
     # The longest name first: of all linked zones, DNS asks that one alone.
-    mine = sorted((zone for zone in zones if _covers(zone, host)), key=lambda zone: -len(zone.name))
-    found = [one for zone in mine if (one := await _found(azure, target, host, zone, links[zone.id])) is not None]
+    mine = sorted((zone for zone in links if _covers(zone, host)), key=lambda zone: -len(zone.name))
+    found = [one for zone in mine if (one := await _found(azure, target, host, zone, links[zone])) is not None]
     exact = [place for place in found if place.name == APEX]
     usable = [place for place in exact if _is_usable(target, place)]
     groups = _groups(target)
@@ -334,8 +375,7 @@ async def _found(azure: AzureReader, target: Target, host: str, zone: Zone, link
 
 def _is_near(target: Target, place: Place) -> bool:
     """Whether a zone is in a subscription that this step writes to anyway."""
-    near = (target.subscription, subscription_of(target.network))
-    return any(_same_subscription(place.zone.id, one) for one in near)
+    return subscription_of(place.zone.id).lower() in _near_subscriptions(target)
 
 
 def _is_usable(target: Target, place: Place) -> bool:
