@@ -9,13 +9,29 @@ from typing import Any
 
 import pytest
 
-from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, Evidence, FieldSet, IdentityPinned
+from state.events import (
+    BAD,
+    COULD_NOT_LOOK,
+    GOOD,
+    NOT_YET,
+    ChangeStarted,
+    Evidence,
+    FieldSet,
+    Found,
+    IdentityPinned,
+)
 from state.problem import Problem
 from tests.setups import ALIAS, DPM, ENDPOINT_ID, MINIO, SUBNET, SUBSCRIPTION, VALUES
 from tests.wizard.azure_world import ADA, BOB, GROUP, OTHER_VNET, READS, SERVICE_ID, VNET, World
-from tests.wizard.engine import DNS, ENDPOINT, RESOURCE_ID, items, snapshot_of, view_of
+from tests.wizard.engine import DNS, ENDPOINT, NOW, RESOURCE_ID, items, snapshot_of, view_of
 from tests.wizard.engine import SUBSCRIPTION as REGISTERED
-from wizard.actions.azure_proof import check_endpoint, check_endpoint_id, check_records, check_subscription
+from wizard.actions.azure_proof import (
+    check_endpoint,
+    check_endpoint_id,
+    check_records,
+    check_subscription,
+    message_of_last_look,
+)
 from wizard.azure import DELETING, DISCONNECTED, FAILED, PENDING, REJECTED, UPDATING, Subscription
 from wizard.guide import Finding
 from wizard.ports import Readers
@@ -24,10 +40,13 @@ IP = "10.20.1.4"
 PIN = IdentityPinned(kind="azure", facts={"tenant_id": ADA.tenant_id, "object_id": ADA.object_id})
 
 
+SETUP = items("subscription/main", "endpoint/pe-weu", "dpe/dpe-01", links=[("dpe/dpe-01", "endpoint/pe-weu")])
+EVENTS = [*SETUP, *(FieldSet(item=owner, field=key, value=value) for owner, key, value in VALUES)]
+
+
 def snapshot(**values: str | None) -> Any:
-    setup = items("subscription/main", "endpoint/pe-weu", "dpe/dpe-01", links=[("dpe/dpe-01", "endpoint/pe-weu")])
     filled = [FieldSet(item=owner, field=key, value=values.get(key, value)) for owner, key, value in VALUES]
-    return snapshot_of(*setup, *filled, PIN)
+    return snapshot_of(*SETUP, *filled, PIN)
 
 
 async def endpoint(world: World, **values: str | None) -> Finding:
@@ -36,8 +55,8 @@ async def endpoint(world: World, **values: str | None) -> Finding:
 
 async def records(world: World, **values: str | None) -> Finding:
     view = view_of(snapshot(**values), DNS)
-    keys = {"hosts": ("dpm_host", "minio_host"), "address": "private_ip", "network": "cluster_vnet"}
-    return await check_records(view, Readers(azure=world), **keys)
+    hosts = ("dpm_host", "minio_host")
+    return await check_records(view, Readers(azure=world), hosts=hosts, address="private_ip", network="cluster_vnet")
 
 
 def answer(seen: Evidence) -> Any:
@@ -124,6 +143,35 @@ async def test_a_dead_endpoint_says_what_follows_to_the_end(connection: str):
     finding = await check_endpoint_id(view_of(snapshot(), RESOURCE_ID), Readers(azure=world))
     assert finding.verdict == BAD and "run step 3 (Create Private Endpoint) again" in finding.todo
     assert "in step 4 (Provide the Resource ID)" in finding.todo
+
+
+async def test_the_message_for_the_vendor_tells_of_the_last_look():
+    """Made from what was journalled: the one who sends it need not be the one who asked for the endpoint."""
+    world = World()
+    world.endpoint_there(ENDPOINT_ID, ALIAS, connection=PENDING)
+    found = await endpoint(world)
+    looked = Found(
+        step="endpoint",
+        items=ENDPOINT.items,
+        check="endpoint",
+        verdict=found.verdict,
+        text=found.text,
+        fingerprint="f",
+        evidence=found.evidence,
+    )
+    asked = ChangeStarted(
+        change="c1",
+        step="endpoint",
+        items=ENDPOINT.items,
+        summary="create",
+        facts={"does": "create endpoint", "resource": ENDPOINT_ID.upper()},
+    )
+    view = view_of(snapshot_of(*EVENTS, asked, looked), ENDPOINT)
+    message = message_of_last_look(view, "endpoint")
+    assert f"Its Resource ID: {ENDPOINT_ID}" in message and "Its region: westeurope" in message
+    at = f"{NOW[:10]} {NOW[11:16]} UTC"
+    assert f"Asked for: {at}" in message and f"connection Pending, seen {at}" in message
+    assert "Asked for" not in message_of_last_look(view_of(snapshot(), ENDPOINT), "endpoint"), "made by somebody else"
 
 
 async def test_an_endpoint_without_a_service_and_one_in_a_state_nobody_knows():

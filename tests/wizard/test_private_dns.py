@@ -23,6 +23,7 @@ from wizard.guide import ItemStep, Moment, Plan
 from wizard.identifiers.arm_id import name_after
 from wizard.ports import Readers, Writers
 from wizard.session import Session
+from wizard.view import View
 
 OTHER_GROUP = GROUP.replace("rg-net-data", "rg-dns")
 IP, STRANGER = "10.20.1.4", "10.99.9.9"
@@ -433,7 +434,8 @@ async def test_evidence_rests_on_the_clusters_vnet(make):
     step = make()
 
     def fingerprint() -> str:
-        return step.session.view(DNS).fingerprint("records", 1)
+        view: View = step.session.view(DNS)
+        return view.fingerprint("records", 1)
 
     seen = [fingerprint()]
     step.session.set_field("endpoint/pe-weu", "subnet", SUBNET.replace("vnet-weu", "vnet-neu"))

@@ -31,6 +31,7 @@ from wizard.actions.endpoint_states import (
     vendor_message,
 )
 from wizard.actions.private_dns import dns_servers_said
+from wizard.actions.private_endpoint import asked_at
 from wizard.actions.zone_survey import Keys, Place, Target, survey, target_of
 from wizard.actions.zone_writes import is_linked
 from wizard.azure import APPROVED, DELETING, SUCCEEDED, AzureIdentity, AzureReader, Endpoint, Network
@@ -128,7 +129,9 @@ def message_of_last_look(view: View, check: str) -> str:
             provisioning=text("provisioning"),
             connection=text("connection"),
             addresses=tuple(told.get("addresses") or ()),
-        )
+        ),
+        asked=asked_at(view),
+        seen=record.ts if record is not None else "",
     )
 
 

@@ -192,11 +192,11 @@ def regions(service: str, location: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(region for region in (named, location.lower()) if region))
 
 
-def vendor_message(found: Endpoint, *, asked: str = "") -> str:
+def vendor_message(found: Endpoint, *, asked: str = "", seen: str = "") -> str:
     """What to send to the vendor about an endpoint that is not approved: a text to copy.
 
     It names what the vendor's support can look up on their side: they see connections by Resource ID and message, and
-    subscriptions that they let in. `asked` as in `pending`.
+    subscriptions that they let in. `asked` as in `pending`; `seen`: when the endpoint was looked at, now if not told.
     """
     subscription, service = subscription_of(found.id), found.service
     facts = (
@@ -208,7 +208,7 @@ def vendor_message(found: Endpoint, *, asked: str = "") -> str:
         ("Its private IP", ", ".join(found.addresses)),
         ("Request message", request_message(found.id)),
         ("Asked for", _moment(asked)),
-        ("State", f"{in_words(found)}, seen {_moment(now())}"),
+        ("State", f"{in_words(found)}, seen {_moment(seen or now())}"),
     )
     return "\n".join(
         (

@@ -241,6 +241,16 @@ def _viewed(view: View) -> str:
         return ""
 
 
+def asked_at(view: View) -> str:
+    """When this setup last asked for the endpoint that the fields name (RFC 3339 UTC); empty when it never did."""
+    resource = _viewed(view)
+    for change in reversed(tuple(view.snapshot.changes.values())):
+        facts = change.started.data.facts
+        if facts.get("does") == _CREATE and resource and same_id(facts.get("resource", ""), resource):
+            return change.started.ts
+    return ""
+
+
 async def _create(applying: Applying, write: Write, send: Callable[[], Awaitable[None]], creation: _Creation) -> Seen:
     """Asks for the endpoint; again, after a growing wait, when Azure refuses the request for a reason that may pass.
 
@@ -257,7 +267,7 @@ async def _create(applying: Applying, write: Write, send: Callable[[], Awaitable
             f"{write.name}: Azure does not know the link service; it says the same at times of a good one: "
             f"asking again in {wait:g} s, try {number} of {len(waits) + 1}"
         )
-        applying.progress(Moment("wait", text, ready=0, wanted=1))
+        applying.progress(Moment("part", text, ready=0, wanted=1))
         await asyncio.sleep(wait)
     return await applying.carry_out(write, send, creation)
 
