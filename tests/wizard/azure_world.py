@@ -43,7 +43,7 @@ SERVICE_ID = (
     "/subscriptions/99999999-aaaa-4bbb-8ccc-000000000009/resourceGroups/vendor"
     "/providers/Microsoft.Network/privateLinkServices/dpe"
 )
-FAST = Pace(poll=0, settle=5, approval=0, appear=0.05, again=(0, 0))
+FAST = Pace(poll=0, settle=5, approval=0, appear=0.05, unseen=0.05, again=(0, 0))
 """Looks follow each other at once; what does not appear is given up soon."""
 
 READS = frozenset(

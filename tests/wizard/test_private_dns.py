@@ -32,9 +32,15 @@ IP, STRANGER = "10.20.1.4", "10.99.9.9"
 class Step5:
     """A setup whose steps 1 to 4 are confirmed, over an Azure in memory."""
 
-    def __init__(self, path: Path, world: World, hosts: tuple[str, ...] = ("dpm_host", "minio_host")) -> None:
+    def __init__(
+        self,
+        path: Path,
+        world: World,
+        hosts: tuple[str, ...] = ("dpm_host", "minio_host"),
+        action: PrivateDns | None = None,
+    ) -> None:
         self.world = world
-        action = PrivateDns(hosts=hosts, address="private_ip", network="cluster_vnet", pace=FAST)
+        action = action or PrivateDns(hosts=hosts, address="private_ip", network="cluster_vnet", pace=FAST)
         guide = with_step(GUIDE, "dns", action=lambda: action)
         self.session: Session = fill(opened(path, Readers(azure=world), Writers(azure=world), guide))
         attest_until(self.session, "resource-id")
@@ -781,6 +787,21 @@ async def test_a_zone_that_somebody_deletes_before_the_next_start_is_made_by_the
     assert end.outcome == "cancelled" and "never began it, or it was removed since" in end.summary
     await step.apply()
     assert step.answers(DPM) == step.answers(MINIO) == (IP,)
+
+
+async def test_a_zone_that_shows_itself_late_is_waited_for_by_the_next_start(tmp_path: Path):
+    """It is not in the list while Azure makes it, and nobody knows the operation any more: that is not its end."""
+    world = World()
+    action = PrivateDns(hosts=("dpm_host",), address="private_ip", pace=replace(FAST, unseen=5))
+    step = Step5(tmp_path, world, action=action)
+    plan = await step.plan()
+    world.polls = 30
+    world.dies = (len(world.calls) + 2, True)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    (change,) = step.session.interrupted()
+    await step.session.resume(change, step.moments.append)
+    assert step.outcomes() == ["done"]
 
 
 async def test_a_record_that_nobody_waited_for_is_ours_where_it_holds_what_was_asked(make):

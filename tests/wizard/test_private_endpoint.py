@@ -753,7 +753,7 @@ async def test_resuming_trusts_no_clock(make, monkeypatch, clock: str):
     with monkeypatch.context() as patched:
         for module in ("store", "writer"):
             patched.setattr(f"state.{module}.now", lambda: clock)
-        step = make(pace=replace(FAST, appear=2.0))
+        step = make(pace=replace(FAST, unseen=2.0))
         await started_and_killed(step)
     (interrupted,) = step.session.interrupted()
     assert interrupted.started.ts == clock
@@ -818,7 +818,7 @@ async def test_one_that_somebody_deletes_while_it_is_made_is_said_to_be_gone(mak
 
 async def test_an_answer_that_misses_it_once_is_no_end(make):
     """Azure's readers do not all know it at the same moment."""
-    step = make(pace=replace(FAST, appear=2.0))
+    step = make(pace=replace(FAST, appear=2.0, unseen=2.0))
     step.world.polls = 6
     read = step.world.endpoint
     looks = 0
@@ -832,6 +832,25 @@ async def test_an_answer_that_misses_it_once_is_no_end(make):
     step.world.endpoint = forgets_once
     await step.apply()
     assert step.outcomes() == ["done"]
+
+
+@pytest.mark.parametrize(("fails", "end"), [(False, "done"), (True, "failed")])
+async def test_an_operation_that_is_forgotten_is_read_from_the_endpoint(make, fails: bool, end: str):
+    """The SDKs' process was ended and begun again meanwhile: nobody knows the operation's address any more."""
+    step = make()
+    plan = await step.plan()
+    if fails:
+        step.world.operation_failure = Operation("Failed", "azure-error", "Some")
+
+    async def forgotten(resource: str) -> Operation:
+        return Operation("")
+
+    step.world.operation = forgotten
+    if fails:
+        assert (await stopped(step.apply(plan))).code == "endpoint-failed"
+    else:
+        await step.apply(plan)
+    assert step.outcomes() == [end] and step.world.calls.count("create_endpoint") == 1
 
 
 async def test_two_setups_that_make_it_at_once_end_with_one(tmp_path: Path):

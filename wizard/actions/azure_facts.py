@@ -44,14 +44,16 @@ class Pace:
     """How long Azure is waited for, in seconds.
 
     `poll`: between two looks. `settle`: until a change must be at rest. `approval`: how long a provisioned endpoint
-    may stay Pending. `appear`: what can't be seen this long after its request does not come any more. `again`: the
-    waits before a request is made again that Azure refused for a reason that may pass; as many tries more.
+    may stay Pending. `appear`: what can't be seen this long after Azure has said that it is done does not come any
+    more; `unseen`: the same where nobody knows how far Azure is, for a zone that is being made shows itself late.
+    `again`: the waits before a request is made again that Azure refused for a reason that may pass; as many tries more.
     """
 
     poll: float = 2.5
     settle: float = 600.0
     approval: float = 60.0
     appear: float = 15.0
+    unseen: float = 60.0
     again: tuple[float, ...] = (5.0, 15.0)
 
 
@@ -337,7 +339,7 @@ async def watch(
             if told.status != "InProgress":
                 if seen.outcome is not None:
                     return seen
-                if not seen.there and at - last_there >= pace.appear:
+                if not seen.there and at - last_there >= (pace.appear if told.status else pace.unseen):
                     return _undone(seen, name) if appeared else replace(seen, outcome=CANCELLED)
         if elapsed >= pace.settle:
             raise LostSight(name, f"after {pace.settle:.0f} s it is still not at rest ({text}).")

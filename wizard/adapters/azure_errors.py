@@ -176,8 +176,8 @@ _RULES: tuple[Rule, ...] = (
         "azure-provider-unregistered",
         "The subscription is not registered for {namespace}.",
         "Azure offers nothing of it there. The wizard does not register it by itself: that changes the subscription.",
-        "Run `az provider register --namespace {namespace} --subscription ID` with the ID in the field Subscription ID. "
-        "Wait some minutes, then run this step again.",
+        "Run `az provider register --namespace {namespace} --subscription ID` with the ID in the "
+        "field Subscription ID. Wait some minutes, then run this step again.",
         names=r"namespace '(?P<namespace>[A-Za-z]{1,60}(?:\.[A-Za-z]{1,60}){0,4})'",
         otherwise=(("namespace", "Microsoft.Network"),),
     ),
