@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from state.events import (
@@ -33,6 +34,7 @@ from wizard.actions.azure_proof import (
     message_of_last_look,
 )
 from wizard.azure import DELETING, DISCONNECTED, FAILED, PENDING, REJECTED, UPDATING, Subscription
+from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import Readers
 
@@ -172,6 +174,10 @@ async def test_the_message_for_the_vendor_tells_of_the_last_look():
     at = f"{NOW[:10]} {NOW[11:16]} UTC"
     assert f"Asked for: {at}" in message and f"connection Pending, seen {at}" in message
     assert "Asked for" not in message_of_last_look(view_of(snapshot(), ENDPOINT), "endpoint"), "made by somebody else"
+    for odd in ("no JSON", "[1]", '{"addresses": 5, "location": {}}'):
+        seen = (evidence("Azure", "GET x", odd, "ada"),)
+        view = view_of(snapshot_of(*EVENTS, msgspec.structs.replace(looked, evidence=seen)), ENDPOINT)
+        assert f"Private Link Service: {ALIAS}" in message_of_last_look(view, "endpoint")
 
 
 async def test_an_endpoint_without_a_service_and_one_in_a_state_nobody_knows():

@@ -310,6 +310,16 @@ async def test_two_endpoints_in_one_vnet_share_a_record(make):
     assert (await step.plan()).empty and (await step.plan(two)).empty, "neither takes it back from the other"
 
 
+async def test_an_address_more_is_one_more_for_other_vnets_that_ask_the_zone(make):
+    step = make()
+    for host in (DPM, MINIO):
+        step.world.zone_there(host, VNET, OTHER_VNET, apex=(IP,))
+    two = step.endpoint("pe-two")
+    notes = (await step.plan(two)).notes
+    assert len(notes) == 2 and f"{DPM} resolves to {IP}, 10.20.1.5 there, too" in notes[0]
+    assert (await step.plan()).notes == (), "nothing is written for the first"
+
+
 async def test_an_endpoint_that_is_unlinked_goes_out_of_the_record(make):
     step = make()
     two = step.endpoint("pe-two")

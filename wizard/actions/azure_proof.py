@@ -114,7 +114,8 @@ def _told(found: Endpoint | None) -> dict[str, Any]:
 def message_of_last_look(view: View, check: str) -> str:
     """What to send to the vendor about the endpoint as the check of that id saw it last."""
     record = view.snapshot.findings.get((view.step.id, view.items, check))
-    told = json.loads(record.data.evidence[0].answer) if record is not None and record.data.evidence else {}
+    told = _told_in(record.data.evidence[0].answer) if record is not None and record.data.evidence else {}
+    addresses = told.get("addresses")
 
     def text(key: str) -> str:
         return str(told.get(key) or "")
@@ -128,11 +129,20 @@ def message_of_last_look(view: View, check: str) -> str:
             service=text("service") or view.value("link_service"),
             provisioning=text("provisioning"),
             connection=text("connection"),
-            addresses=tuple(told.get("addresses") or ()),
+            addresses=tuple(map(str, addresses)) if isinstance(addresses, list) else (),
         ),
         asked=asked_at(view),
         seen=record.ts if record is not None else "",
     )
+
+
+def _told_in(answer: str) -> dict[str, Any]:
+    """What a journalled look told; nothing where somebody else wrote that journal, or a secret was masked in it."""
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 async def _judge_endpoint(view: View, azure: AzureReader, found: Endpoint | None, afterwards: str) -> Verdict:

@@ -290,13 +290,20 @@ def _peering_notes(target: Target) -> tuple[str, ...]:
 
 
 def _shared_notes(target: Target, places: Sequence[Place]) -> tuple[str, ...]:
-    """Says where a new record is an answer for other VNets, too."""
+    """Says where a record that is written is an answer for other VNets, too."""
     return tuple(
         f"zone {place.zone.name} is linked to {', '.join(last_name(one) for one in place.others)} as well: "
         f"{place.host} resolves to {', '.join(target.wanted)} there, too."
         for place in places
-        if place.exists and place.others and place.record is None
+        if place.exists and place.others and _becomes_ours(target, place)
     )
+
+
+def _becomes_ours(target: Target, place: Place) -> bool:
+    """Whether the record is made, or more of the item's addresses come into it; a record of others is an obstacle."""
+    if place.record is None:
+        return True
+    return not target.right(place.record) and set(place.record.addresses) <= set(target.wanted)
 
 
 def _parent_notes(target: Target, places: Sequence[Place]) -> tuple[str, ...]:
