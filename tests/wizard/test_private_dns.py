@@ -639,6 +639,18 @@ async def test_links_that_can_not_be_read_elsewhere_are_a_note_and_here_a_failur
     assert (await stopped(step.plan())).code == "forbidden"
 
 
+@pytest.mark.parametrize("network", [VNET, OTHER_VNET])
+async def test_a_record_that_can_not_be_read_far_away_stops_it_only_where_the_vnet_asks(make, network: str):
+    step = make()
+    step.world.others = readable(HUB)
+    step.world.zone_there(DPM, network, group=HUB_GROUP, apex=(IP,))
+    refusing(step, "a_record", HUB)
+    if network == VNET:
+        assert (await stopped(step.plan())).code == "forbidden"
+    else:
+        assert signs(await step.plan()) == ["+"] * 6
+
+
 async def test_an_empty_zone_far_away_is_another_teams(make):
     """It is not linked to this VNet, and what it is for nobody knows; one that holds the right answer is used."""
     step = make()

@@ -369,7 +369,13 @@ async def _found(azure: AzureReader, target: Target, host: str, zone: Zone, link
     if name != APEX and link is None:
         return None
     others = tuple(one.network_id for one in links if not same_id(one.network_id, target.network))
-    record = await azure.a_record(zone.id, name)
+    try:
+        record = await azure.a_record(zone.id, name)
+    except Problem:
+        # Only a zone that the VNet asks, or that this step may write to, matters enough to stop here.
+        if link is not None or subscription_of(zone.id).lower() in _near_subscriptions(target):
+            raise
+        return None
     return Place(host, zone, name, True, link, record, others, tuple(one.name for one in links))
 
 
