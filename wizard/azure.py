@@ -92,6 +92,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface. `endpoint_id`: the Private Endpoint it belongs to, empty when it is of something else."""
+
+    id: str
+    endpoint_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Zone:
     """A private DNS zone."""
 
@@ -189,6 +197,8 @@ class AzureReader(Protocol):
     async def endpoints(self, subscription: str) -> tuple[Endpoint, ...]:
         """All of a subscription, with their private IPs: the pages of two lists, whatever their number."""
         ...
+
+    async def interface(self, nic_id: str) -> Interface | None: ...
 
     async def visible(self, subscription: str, location: str, alias: str) -> bool: ...
 

@@ -19,6 +19,7 @@ from wizard.azure import (
     ARecord,
     AzureIdentity,
     Endpoint,
+    Interface,
     Network,
     Operation,
     Permission,
@@ -42,13 +43,22 @@ SERVICE_ID = (
     "/subscriptions/99999999-aaaa-4bbb-8ccc-000000000009/resourceGroups/vendor"
     "/providers/Microsoft.Network/privateLinkServices/dpe"
 )
-FAST = Pace(poll=0, settle=5, approval=0, appear=0.05)
+FAST = Pace(poll=0, settle=5, approval=0, appear=0.05, unseen=0.05, again=(0, 0))
 """Looks follow each other at once; what does not appear is given up soon."""
 
 READS = frozenset(
     (
-        *("identity", "subscriptions", "resource_groups", "networks", "network", "endpoint", "endpoints", "visible"),
-        *("auto_approved", "provider_registered", "permissions", "zones", "zone_links", "a_record", "operation"),
+        *("identity", "subscriptions", "resource_groups", "networks", "network", "endpoint", "endpoints", "interface"),
+        *(
+            "visible",
+            "auto_approved",
+            "provider_registered",
+            "permissions",
+            "zones",
+            "zone_links",
+            "a_record",
+            "operation",
+        ),
     )
 )
 
@@ -79,10 +89,13 @@ class World:
         self.registered = True
         self.denied: frozenset[str] = frozenset()
         self.subscription = Subscription(SUBSCRIPTION, "Data", "Enabled", ADA.tenant_id)
+        self.others: tuple[Subscription, ...] = ()
         self.groups = [ResourceGroup(GROUP, "rg-net-data", "northeurope")]
         subnet = Subnet(SUBNET, "snet-pe", ("10.20.1.0/24",), 200, "Disabled")
         self.network_ = Network(VNET, "vnet-weu", "westeurope", (), (subnet,))
+        self.networks_: dict[str, Network] = {}
         self.endpoints_: dict[str, Endpoint] = {}
+        self.interfaces: dict[str, Interface] = {}
         self.zones_: dict[str, Zone] = {}
         self.links: dict[str, ZoneLink] = {}
         self.records: dict[tuple[str, str], ARecord] = {}
@@ -98,6 +111,12 @@ class World:
         )
         self.endpoints_[resource.lower()] = found = replace(found, **changes)
         return found
+
+    def network_there(self, network_id: str, **changes: Any) -> Network:
+        """Puts a further VNet there."""
+        network = replace(self.network_, id=network_id, name=last_name(network_id), subnets=(), **changes)
+        self.networks_[network_id.lower()] = network
+        return network
 
     def zone_there(
         self,
@@ -126,13 +145,18 @@ class World:
         if last and self.dies is not None and not self.dies[1]:
             raise Died
         if self.fails.get(method):
-            raise self.fails[method].pop(0)
+            refused = self.fails[method].pop(0)
+            raise Died if last else refused
         answer = then()
         if self.loses.get(method):
             raise self.loses[method].pop(0)
         if last:
             raise Died
         return answer
+
+    def _exists(self, resource: str) -> None:
+        """If-None-Match on what is there is no 412 but an operation that fails (AZURE.md)."""
+        self._status[resource.lower()] = Operation("Failed", "azure-changed-meanwhile", "PreconditionFailed")
 
     def _begin(self, resource: str, finish: Callable[[], None]) -> None:
         self._status[resource.lower()] = Operation("InProgress")
@@ -153,7 +177,7 @@ class World:
         return self._called("identity", lambda: self.me)
 
     async def subscriptions(self) -> tuple[Subscription, ...]:
-        return self._called("subscriptions", lambda: (self.subscription,))
+        return self._called("subscriptions", lambda: (self.subscription, *self.others))
 
     async def resource_groups(self, subscription: str) -> tuple[ResourceGroup, ...]:
         return self._called("resource_groups", lambda: tuple(self.groups))
@@ -162,8 +186,8 @@ class World:
         return self._called("networks", lambda: (self.network_,))
 
     async def network(self, network_id: str) -> Network | None:
-        there = network_id.lower() == self.network_.id.lower()
-        return self._called("network", lambda: self.network_ if there else None)
+        known = {self.network_.id.lower(): self.network_, **self.networks_}
+        return self._called("network", lambda: known.get(network_id.lower()))
 
     async def endpoint(self, endpoint_id: str) -> Endpoint | None:
         def read() -> Endpoint | None:
@@ -174,6 +198,9 @@ class World:
 
     async def endpoints(self, subscription: str) -> tuple[Endpoint, ...]:
         return self._called("endpoints", lambda: tuple(self.endpoints_.values()))
+
+    async def interface(self, nic_id: str) -> Interface | None:
+        return self._called("interface", lambda: self.interfaces.get(nic_id.lower()))
 
     async def visible(self, subscription: str, location: str, alias: str) -> bool:
         return self._called("visible", lambda: location in self.seen_by)
@@ -252,8 +279,10 @@ class World:
                 self.zones_[zone_id.lower()] = Zone(zone_id, last_name(zone_id))
 
         def take() -> None:
+            if zone_id.lower() in self.zones_:
+                return self._exists(zone_id)
             self.writes.append(("create_zone", zone_id))
-            self._begin(zone_id, finish)
+            return self._begin(zone_id, finish)
 
         self._called("create_zone", take)
 
@@ -263,9 +292,11 @@ class World:
 
         def take() -> None:
             assert zone_id.lower() in self.zones_, "a link needs its zone"
+            if key in self.links:
+                return self._exists(link_id)
             self.writes.append(("create_link", link_id))
             self.links[key] = made
-            self._begin(link_id, finish)
+            return self._begin(link_id, finish)
 
         def finish() -> None:
             self.links[key] = replace(made, state="Completed", provisioning=SUCCEEDED)

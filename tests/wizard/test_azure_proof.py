@@ -7,16 +7,34 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
-from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, Evidence, FieldSet, IdentityPinned
+from state.events import (
+    BAD,
+    COULD_NOT_LOOK,
+    GOOD,
+    NOT_YET,
+    ChangeStarted,
+    Evidence,
+    FieldSet,
+    Found,
+    IdentityPinned,
+)
 from state.problem import Problem
 from tests.setups import ALIAS, DPM, ENDPOINT_ID, MINIO, SUBNET, SUBSCRIPTION, VALUES
 from tests.wizard.azure_world import ADA, BOB, GROUP, OTHER_VNET, READS, SERVICE_ID, VNET, World
-from tests.wizard.engine import DNS, ENDPOINT, items, snapshot_of, view_of
+from tests.wizard.engine import DNS, ENDPOINT, NOW, RESOURCE_ID, items, snapshot_of, view_of
 from tests.wizard.engine import SUBSCRIPTION as REGISTERED
-from wizard.actions.azure_proof import check_endpoint, check_records, check_subscription
+from wizard.actions.azure_proof import (
+    check_endpoint,
+    check_endpoint_id,
+    check_records,
+    check_subscription,
+    message_of_last_look,
+)
 from wizard.azure import DELETING, DISCONNECTED, FAILED, PENDING, REJECTED, UPDATING, Subscription
+from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import Readers
 
@@ -24,19 +42,23 @@ IP = "10.20.1.4"
 PIN = IdentityPinned(kind="azure", facts={"tenant_id": ADA.tenant_id, "object_id": ADA.object_id})
 
 
+SETUP = items("subscription/main", "endpoint/pe-weu", "dpe/dpe-01", links=[("dpe/dpe-01", "endpoint/pe-weu")])
+EVENTS = [*SETUP, *(FieldSet(item=owner, field=key, value=value) for owner, key, value in VALUES)]
+
+
 def snapshot(**values: str | None) -> Any:
-    setup = items("subscription/main", "endpoint/pe-weu", "dpe/dpe-01", links=[("dpe/dpe-01", "endpoint/pe-weu")])
     filled = [FieldSet(item=owner, field=key, value=values.get(key, value)) for owner, key, value in VALUES]
-    return snapshot_of(*setup, *filled, PIN)
+    return snapshot_of(*SETUP, *filled, PIN)
 
 
 async def endpoint(world: World, **values: str | None) -> Finding:
     return await check_endpoint(view_of(snapshot(**values), ENDPOINT), Readers(azure=world))
 
 
-async def records(world: World) -> Finding:
-    view = view_of(snapshot(), DNS)
-    return await check_records(view, Readers(azure=world), hosts=("dpm_host", "minio_host"), address="private_ip")
+async def records(world: World, **values: str | None) -> Finding:
+    view = view_of(snapshot(**values), DNS)
+    hosts = ("dpm_host", "minio_host")
+    return await check_records(view, Readers(azure=world), hosts=hosts, address="private_ip", network="cluster_vnet")
 
 
 def answer(seen: Evidence) -> Any:
@@ -109,6 +131,63 @@ async def test_whatever_is_not_so_has_its_own_words(changes: dict[str, Any], ver
     assert finding.verdict == verdict and says in finding.text
     assert verdict == GOOD or finding.todo
     answer(finding.evidence[0])
+
+
+@pytest.mark.parametrize("connection", [REJECTED, DISCONNECTED])
+async def test_a_dead_endpoint_says_what_follows_to_the_end(connection: str):
+    """On any later look, at the step that made it and at the one that gave its ID to the vendor."""
+    world = World()
+    world.endpoint_there(ENDPOINT_ID, ALIAS, connection=connection)
+    finding = await endpoint(world)
+    assert finding.verdict == BAD and "does not recover by itself" in finding.text
+    assert "run this step again: its plan deletes the endpoint and makes it anew" in finding.todo
+    assert "give the vendor its Resource ID again in step 4 (Provide the Resource ID)" in finding.todo
+    finding = await check_endpoint_id(view_of(snapshot(), RESOURCE_ID), Readers(azure=world))
+    assert finding.verdict == BAD and "run step 3 (Create Private Endpoint) again" in finding.todo
+    assert "in step 4 (Provide the Resource ID)" in finding.todo
+
+
+async def test_the_message_for_the_vendor_tells_of_the_last_look():
+    """Made from what was journalled: the one who sends it need not be the one who asked for the endpoint."""
+    world = World()
+    world.endpoint_there(ENDPOINT_ID, ALIAS, connection=PENDING)
+    found = await endpoint(world)
+    looked = Found(
+        step="endpoint",
+        items=ENDPOINT.items,
+        check="endpoint",
+        verdict=found.verdict,
+        text=found.text,
+        fingerprint="f",
+        evidence=found.evidence,
+    )
+    asked = ChangeStarted(
+        change="c1",
+        step="endpoint",
+        items=ENDPOINT.items,
+        summary="create",
+        facts={"does": "create endpoint", "resource": ENDPOINT_ID.upper()},
+    )
+    view = view_of(snapshot_of(*EVENTS, asked, looked), ENDPOINT)
+    message = message_of_last_look(view, "endpoint")
+    assert f"Its Resource ID: {ENDPOINT_ID}" in message and "Its region: westeurope" in message
+    at = f"{NOW[:10]} {NOW[11:16]} UTC"
+    assert f"Asked for: {at}" in message and f"connection Pending, seen {at}" in message
+    assert "Asked for" not in message_of_last_look(view_of(snapshot(), ENDPOINT), "endpoint"), "made by somebody else"
+    for odd in ("no JSON", "[1]", '{"addresses": 5, "location": {}}'):
+        seen = (evidence("Azure", "GET x", odd, "ada"),)
+        view = view_of(snapshot_of(*EVENTS, msgspec.structs.replace(looked, evidence=seen)), ENDPOINT)
+        assert f"Private Link Service: {ALIAS}" in message_of_last_look(view, "endpoint")
+
+
+async def test_an_endpoint_without_a_service_and_one_in_a_state_nobody_knows():
+    world = World()
+    world.endpoint_there(ENDPOINT_ID, "", connection="")
+    assert "it connects to nothing any more" in (await endpoint(world)).text
+    world.endpoint_there(ENDPOINT_ID, ALIAS, connection="DestinationNotFound")
+    finding = await endpoint(world)
+    assert finding.verdict == NOT_YET and "connection DestinationNotFound" in finding.text
+    assert "DestinationNotFound: the vendor can tell" in finding.todo
 
 
 async def test_no_endpoint_yet_and_no_address_yet():
@@ -206,6 +285,42 @@ async def test_a_parent_zone_that_hides_the_host_says_so():
     world.zone_there("ataccama.link", VNET)
     finding = await records(world)
     assert finding.verdict == BAD and "zone ataccama.link is linked to vnet-weu, but holds no record" in finding.text
+
+
+async def test_dns_servers_of_the_vnet_are_said_whatever_is_found():
+    """Everything may be right in Azure, and nobody asks it."""
+    world = World()
+    world.network_ = replace(world.network_, dns_servers=("10.0.0.10",))
+    assert "own DNS servers (10.0.0.10)" in (await records(world)).text
+    both(world, VNET)
+    finding = await records(world)
+    assert finding.verdict == GOOD and "own DNS servers (10.0.0.10)" in finding.text
+    assert answer(finding.evidence[-1]) == {"dns_servers": ["10.0.0.10"]}
+    world.fails["network"] = [Problem("forbidden", "Not for you.")]
+    assert (await records(world)).verdict == GOOD
+
+
+async def test_what_could_not_be_looked_at_is_said_where_nothing_was_found():
+    world = World()
+    world.fails["subscriptions"] = [Problem("forbidden", "Not for you.")] * 2
+    finding = await records(world)
+    assert finding.verdict == NOT_YET and "other subscriptions hold private DNS zones could not be" in finding.text
+    both(world, VNET)
+    assert "could not be" not in (await records(world)).text
+
+
+async def test_a_zone_of_another_environment_far_away_is_not_this_ones_mistake():
+    world = World()
+    hub = "00000000-5b1e-4f0a-9a77-0c1d2e3f4a5b"
+    world.others = (Subscription(hub, "Hub", "Enabled"),)
+    group = GROUP.replace(SUBSCRIPTION, hub)
+    for host in (DPM, MINIO):
+        world.zone_there(host, OTHER_VNET, group=group, apex=("10.30.1.4",))
+    assert (await records(world)).verdict == NOT_YET
+    for host in (DPM, MINIO):
+        world.zone_there(host, OTHER_VNET, group=group, apex=(IP,))
+    finding = await records(world)
+    assert finding.verdict == BAD and "is linked to vnet-neu, not to vnet-weu" in finding.text
 
 
 async def test_a_link_in_the_making_is_not_yet():

@@ -24,7 +24,7 @@ from wizard.sandbox.info import SandboxInfo
 from wizard.sandbox.process import running
 from wizard.session import Session
 
-PACE = replace(FAST, poll=0.2, settle=60.0, approval=2.0, appear=10.0)
+PACE = replace(FAST, poll=0.2, settle=60.0, approval=2.0, appear=10.0, unseen=10.0)
 HOSTS = ("dpm_host", "minio_host")
 
 

@@ -14,11 +14,12 @@ import pytest
 from state.events import FAILED, UNKNOWN, ChangeFinished, ChangeStarted, FieldSet
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from tests.setups import ALIAS, ENDPOINT_ID, SUBNET, SUBSCRIPTION
-from tests.wizard.azure_world import BOB, FAST, READS, SERVICE_ID, Died, World
+from tests.wizard.azure_world import BOB, FAST, GROUP, READS, SERVICE_ID, Died, World
 from tests.wizard.engine import ENDPOINT, GUIDE, attest_until, fill, journalled, opened, with_step
 from wizard.actions.azure_facts import TRIES
-from wizard.actions.private_endpoint import PrivateEndpoint, same_service
-from wizard.azure import DELETING, DISCONNECTED, PENDING, REJECTED, UPDATING, Operation
+from wizard.actions.endpoint_states import same_service
+from wizard.actions.private_endpoint import PrivateEndpoint
+from wizard.azure import DELETING, DISCONNECTED, PENDING, REJECTED, UPDATING, Interface, Operation
 from wizard.guide import Moment, Plan
 from wizard.ports import LEAVE, Readers, Writers
 from wizard.session import Session
@@ -29,9 +30,9 @@ OTHER_ALIAS = ALIAS.replace("dpe.", "other.")
 class Step3:
     """A setup whose steps 1 and 2 are confirmed, over an Azure in memory."""
 
-    def __init__(self, path: Path, world: World, pace: Any = FAST) -> None:
+    def __init__(self, path: Path, world: World, pace: Any = FAST, fills_id: str = "") -> None:
         self.world = world
-        guide = with_step(GUIDE, "endpoint", action=lambda: PrivateEndpoint(pace))
+        guide = with_step(GUIDE, "endpoint", action=lambda: PrivateEndpoint(pace, fills_id=fills_id))
         self.session: Session = fill(opened(path, Readers(azure=world), Writers(azure=world), guide))
         attest_until(self.session, "register")
         self.moments: list[Moment] = []
@@ -60,8 +61,8 @@ class Step3:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Step3]:
-    def made(world: World | None = None, pace: Any = FAST) -> Step3:
-        return Step3(tmp_path, world or World(), pace)
+    def made(world: World | None = None, pace: Any = FAST, fills_id: str = "") -> Step3:
+        return Step3(tmp_path, world or World(), pace, fills_id)
 
     return made
 
@@ -227,6 +228,104 @@ async def test_a_service_seen_only_from_the_vnets_region_is_seen(make):
     assert step.world.calls.count("visible") == 2
 
 
+async def test_one_scope_that_can_not_be_asked_hides_nothing_of_the_others(make):
+    """In a hub and spoke the VNet is another team's: who may not read rights there may still lack one here."""
+    step = make()
+    step.world.denied = frozenset({"Microsoft.Network/privateEndpoints/write"})
+    permissions = step.world.permissions
+
+    async def only_in_the_group(scope: str, actions: Any) -> Any:
+        if "virtualNetworks" in scope:
+            raise Problem("forbidden", "Not for you.")
+        return await permissions(scope, actions)
+
+    step.world.permissions = only_in_the_group
+    (note,) = (await step.plan()).notes
+    assert "could not be looked at: Not for you." in note
+    assert "likely not allowed: Microsoft.Network/privateEndpoints/write" in note
+
+
+# ---------------------------------------------------------------- names, and other endpoints
+
+
+OTHER_ID = ENDPOINT_ID.replace("pe-weu", "pe-old").replace("rg-net-data", "rg-x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "noted"),
+    [
+        ({}, True),
+        ({"service": SERVICE_ID, "subnet_id": f"{SUBNET.upper()}-2", "connection": DISCONNECTED}, True),
+        ({"service": OTHER_ALIAS}, False),
+        ({"subnet_id": SUBNET.replace("vnet-weu", "vnet-neu")}, False),
+    ],
+)
+async def test_another_endpoint_to_the_same_service_from_the_vnet_is_asked_about(make, changes, noted: bool):
+    step = make()
+    found = step.world.endpoint_there(OTHER_ID, changes.get("service", ALIAS))
+    step.world.endpoints_[OTHER_ID.lower()] = found = replace(found, **changes)
+    notes = (await step.plan()).notes
+    assert len(notes) == noted
+    if noted:
+        assert f"pe-old in rg-x, provisioning Succeeded, connection {found.connection}: is it the one" in notes[0]
+        assert step.world.calls.count("endpoints") == 1
+
+
+async def test_an_endpoint_of_another_item_of_the_setup_is_no_question(make):
+    step = make()
+    step.session.add_item("endpoint", "pe-two")
+    step.session.set_reference("endpoint/pe-two", "subscription", "main")
+    step.session.add_item("endpoint", "pe-empty")
+    for key, text in (("resource_group", "rg-x"), ("endpoint_name", "pe-old")):
+        assert step.session.set_field("endpoint/pe-two", key, text).parsed.ok
+    step.world.endpoint_there(OTHER_ID, ALIAS)
+    assert (await step.plan()).notes == ()
+
+
+async def test_many_other_endpoints_are_named_in_part_and_none_that_can_not_be_listed_stops_it(make):
+    step = make()
+    for number in range(5):
+        step.world.endpoint_there(f"{OTHER_ID}-{number}", ALIAS)
+    (note,) = (await step.plan()).notes
+    assert "and 2 more: is one of them" in note and "pe-old-4" not in note
+    step.world.fails["endpoints"] = [Problem("forbidden", "Not for you.")]
+    (note,) = (await step.plan()).notes
+    assert note == "other endpoints to the same service could not be looked at: Not for you."
+
+
+NIC = f"{GROUP}/providers/Microsoft.Network/networkInterfaces/pe-weu-nic"
+
+
+@pytest.mark.parametrize("whose", ["", OTHER_ID])
+async def test_a_nic_of_that_name_is_somebody_elses_so_another_name_is_taken(make, whose: str):
+    step = make()
+    step.world.interfaces[NIC.lower()] = Interface(NIC, whose)
+    plan = await step.plan()
+    (note,) = plan.notes
+    assert "there is a network interface pe-weu-nic" in note and (not whose or "of pe-old" in note)
+    words = shlex.split(plan.commands[0])
+    name = words[words.index("--nic-name") + 1]
+    assert name.startswith("pe-weu-nic-") and name in note and name in plan.changes[1].text
+    assert len(name) <= 80
+    await step.apply(plan)
+    assert step.world.endpoints_[ENDPOINT_ID.lower()].nic_id.endswith(name), "the plan is what runs"
+
+
+async def test_the_nic_of_the_dead_endpoint_goes_with_it(make):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED)
+    step.world.interfaces[NIC.lower()] = Interface(NIC.upper(), ENDPOINT_ID.upper())
+    plan = await step.plan()
+    assert plan.notes == () and "--nic-name pe-weu-nic " in plan.commands[1]
+
+
+async def test_a_nic_that_may_not_be_read_is_a_note(make):
+    step = make()
+    step.world.fails["interface"] = [Problem("forbidden", "Not for you.")]
+    (note,) = (await step.plan()).notes
+    assert "whether the name pe-weu-nic is free could not be looked at: Not for you." in note
+
+
 @pytest.mark.parametrize(("lack", "code"), [("network", "no-network"), ("subnet", "no-subnet")])
 async def test_what_it_is_to_be_made_in_must_be_there(make, lack: str, code: str):
     step = make()
@@ -353,11 +452,13 @@ async def test_one_that_came_into_being_since_the_plan_is_not_overwritten(make):
     ],
 )
 async def test_each_connection_state_has_its_own_end(make, connection: str, code: str, exit_code: int):
-    step = make()
+    step = make(fills_id="endpoint_id")
     step.world.connection, step.world.approves = connection, ()
     problem = await stopped(step.apply())
     assert (problem.code, problem.exit_code) == (code, exit_code)
     assert problem.todo
+    after = "deletes the endpoint and makes it anew. After that, give the vendor its Resource ID again in step 4"
+    assert (after in problem.todo) is (exit_code == EXIT_BAD), "made anew, the vendor has to let it in again"
     # It is made and waits for others: the change itself did not fail.
     assert step.outcomes() == (["done"] if exit_code == EXIT_NOT_YET else ["failed"])
 
@@ -367,7 +468,14 @@ async def test_pending_comes_with_a_diagnosis_and_a_message_for_the_vendor(make)
     step.world.connection, step.world.approves = PENDING, ()
     problem = await stopped(step.apply())
     assert f"subscription {SUBSCRIPTION}" in problem.means and "registered" in problem.means
-    assert ENDPOINT_ID in problem.detail and ALIAS in problem.detail and "Pending" in problem.detail
+    message = problem.detail
+    for said in (f"Private Link Service: {ALIAS}", f"Its Resource ID: {ENDPOINT_ID}", "Its region: westeurope"):
+        assert said in message.splitlines()
+    assert f"Its subscription: {SUBSCRIPTION}" in message and "connection Pending, seen 2" in message
+    (started,) = journalled(step.session, "change_started")
+    assert f"Asked for: {started.ts[:10]} {started.ts[11:16]} UTC" in message
+    assert f"Request message: pe-weu in subscription {SUBSCRIPTION}" in message, "what they see on their side"
+    assert "How to tell that it is done" in message
     step.world.approves = (SERVICE_ID,)
     note = (await step.plan()).notes[0]
     assert "by itself, so this one should be soon" in note
@@ -399,6 +507,86 @@ async def test_azures_own_failure_is_told_with_its_words(make):
     (finished,) = step.ends()
     assert (finished.outcome, finished.detail, finished.facts["code"]) == (FAILED, "no {0}", "service-not-found")
     assert (await step.plan()).obstacle, "what it left is provisioned Failed"
+
+
+# ---------------------------------------------------------------- refused for a reason that may pass
+
+
+UNKNOWN_SERVICE = Problem("azure-link-service-unknown", "Azure does not know this link service.")
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+async def test_a_link_service_that_azure_does_not_know_is_asked_for_again(make, refusals: int):
+    """Azure says so of good ones at times (AZURE.md). Each try is a change of its own."""
+    step = without_ip(make())
+    step.world.fails["create_endpoint"] = [UNKNOWN_SERVICE] * refusals
+    await step.apply()
+    assert step.outcomes() == ["failed"] * refusals + ["done"]
+    assert step.world.writes == [("create_endpoint", ENDPOINT_ID)]
+    said = [one.text for one in step.moments if "asking again" in one.text]
+    assert [one.partition("asking again in ")[2] for one in said] == [
+        f"0 s, try {number} of 3" for number in range(2, refusals + 2)
+    ]
+    assert step.private_ip() == ("10.20.1.4", "azure")
+
+
+async def test_the_third_refusal_is_believed(make):
+    step = make()
+    step.world.fails["create_endpoint"] = [UNKNOWN_SERVICE] * 4
+    assert (await stopped(step.apply())).code == "azure-link-service-unknown"
+    assert step.outcomes() == ["failed"] * 3 and step.world.calls.count("create_endpoint") == 3
+    assert step.world.calls.count("identity") == 1 + 1 + 3, "read again before each try"
+
+
+async def test_it_is_not_asked_again_when_anything_of_that_name_is_there(make):
+    step = make()
+    plan = await step.plan()
+
+    async def somebody_was_faster(wanted: Any) -> None:
+        step.world.endpoint_there(ENDPOINT_ID, OTHER_ALIAS)
+        step.world.calls.append("create_endpoint")
+        raise UNKNOWN_SERVICE
+
+    step.world.create_endpoint = somebody_was_faster
+    assert (await stopped(step.apply(plan))).code == "azure-link-service-unknown"
+    assert step.world.calls.count("create_endpoint") == 1
+
+
+async def test_it_is_not_asked_again_when_whether_anything_is_there_can_not_be_told(make):
+    step = make()
+    plan = await step.plan()
+    step.world.fails["create_endpoint"] = [UNKNOWN_SERVICE]
+    step.world.fails["endpoint"] = []
+    create = step.world.create_endpoint
+
+    async def and_go_blind(wanted: Any) -> None:
+        step.world.fails["endpoint"] = [Problem("azure-unreachable", "No answer.")]
+        await create(wanted)
+
+    step.world.create_endpoint = and_go_blind
+    assert (await stopped(step.apply(plan))).code == "azure-link-service-unknown"
+    assert step.world.calls.count("create_endpoint") == 1
+
+
+async def test_a_request_that_azure_took_is_not_sent_again(make):
+    """The same code at the end of an operation: something may have been made."""
+    step = make()
+    step.world.operation_failure = Operation("Failed", "azure-link-service-unknown", "InvalidPrivateLinkServiceId")
+    assert (await stopped(step.apply())).code == "azure-link-service-unknown"
+    assert step.world.calls.count("create_endpoint") == 1
+
+
+async def test_the_wait_for_the_next_try_can_be_cancelled(make):
+    step = make(pace=replace(FAST, again=(3600,)))
+    step.world.fails["create_endpoint"] = [UNKNOWN_SERVICE]
+    task = asyncio.create_task(step.apply())
+    while not any("try 2 of 2" in moment.text for moment in step.moments):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert step.outcomes() == ["failed"] and step.session.interrupted() == ()
+    assert step.world.writes == []
 
 
 async def test_a_refused_request_is_a_failed_change(make):
@@ -511,6 +699,32 @@ async def went_on(step: Step3, connection: str) -> None:
     assert len(world.writes) == asked
 
 
+@pytest.mark.parametrize("reached", [False, True])
+async def test_killed_at_any_call_of_two_tries_there_is_one_endpoint_in_the_end(tmp_path: Path, reached: bool):
+    for last in range(1, 100):
+        world = World()
+        (path := tmp_path / str(last)).mkdir()
+        step = without_ip(Step3(path, world))
+        plan = await step.plan()
+        world.fails["create_endpoint"] = [UNKNOWN_SERVICE]
+        world.dies = (len(world.calls) + last, reached)
+        try:
+            await step.apply(plan)
+        except Died:
+            pass
+        else:
+            break
+        world.dies = None
+        for change in step.session.interrupted():
+            await step.session.resume(change, step.moments.append)
+        if not (plan := await step.plan()).empty:
+            await step.apply(plan)
+        assert [name for name, _ in world.writes] == ["create_endpoint"]
+        assert step.private_ip() == ("10.20.1.4", "azure") and step.session.interrupted() == ()
+        step.session._writer.close()
+    assert last > 8, "it was killed at several places"
+
+
 async def test_resuming_waits_for_one_that_azure_is_still_at(make):
     step = make()
     plan = await step.plan()
@@ -522,6 +736,157 @@ async def test_resuming_waits_for_one_that_azure_is_still_at(make):
     await step.resume()
     assert step.outcomes() == ["done"]
     assert sum(moment.kind == "part" for moment in step.moments) > 10
+
+
+async def started_and_killed(step: Step3) -> None:
+    """The program dies as Azure has taken the request: its fourth call, behind two for the identity and a look."""
+    plan = await step.plan()
+    step.world.dies = (len(step.world.calls) + 4, True)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    step.world.dies = None
+
+
+@pytest.mark.parametrize("clock", ["2001-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"])
+async def test_resuming_trusts_no_clock(make, monkeypatch, clock: str):
+    """The request is still on its way when the next start looks; the journal's times are those of another clock."""
+    with monkeypatch.context() as patched:
+        for module in ("store", "writer"):
+            patched.setattr(f"state.{module}.now", lambda: clock)
+        step = make(pace=replace(FAST, unseen=2.0))
+        await started_and_killed(step)
+    (interrupted,) = step.session.interrupted()
+    assert interrupted.started.ts == clock
+    arrived = step.world.endpoints_.pop(ENDPOINT_ID.lower())
+    step.world._work.clear()
+    looks, read = 0, step.world.endpoint
+
+    async def arrives_late(resource: str) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            step.world.endpoints_[ENDPOINT_ID.lower()] = replace(
+                arrived, provisioning="Succeeded", connection="Approved", addresses=("10.20.1.4",)
+            )
+        return await read(resource)
+
+    step.world.endpoint = arrives_late
+    await step.resume()
+    assert step.outcomes() == ["done"]
+
+
+async def test_one_that_somebody_deleted_since_did_not_fail_to_begin(make):
+    """Nobody can tell any more which it was, so both are said."""
+    step = without_ip(make())
+    await started_and_killed(step)
+    step.world.endpoints_.clear()
+    step.world._work.clear()
+    await step.resume()
+    (end,) = step.ends()
+    assert end.outcome == "cancelled" and "never began it, or it was removed since" in end.summary
+    assert step.private_ip()[0] is None
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+async def test_one_that_somebody_deletes_while_it_is_made_is_said_to_be_gone(make, resumed: bool):
+    step = make()
+    step.world.polls = 10**9
+    if resumed:
+        await started_and_killed(step)
+    read = step.world.endpoint
+    looks = 0
+
+    async def then_deleted(resource: str) -> Any:
+        nonlocal looks
+        looks += bool(step.world.endpoints_)
+        found = await read(resource)
+        if looks == 3:
+            step.world.endpoints_.clear()
+            step.world._work.clear()
+            step.world._status.clear()
+        return found
+
+    step.world.endpoint = then_deleted
+    if resumed:
+        await step.resume()
+    else:
+        assert (await stopped(step.apply())).code == "azure-undone"
+    (end,) = step.ends()
+    assert (end.outcome, end.facts["code"]) == (FAILED, "azure-undone")
+    assert step.world.calls.count("create_endpoint") == 1
+
+
+async def test_an_answer_that_misses_it_once_is_no_end(make):
+    """Azure's readers do not all know it at the same moment."""
+    step = make(pace=replace(FAST, appear=2.0, unseen=2.0))
+    step.world.polls = 6
+    read = step.world.endpoint
+    looks = 0
+
+    async def forgets_once(resource: str) -> Any:
+        nonlocal looks
+        found = await read(resource)
+        looks += found is not None
+        return None if looks == 3 else found
+
+    step.world.endpoint = forgets_once
+    await step.apply()
+    assert step.outcomes() == ["done"]
+
+
+@pytest.mark.parametrize(("fails", "end"), [(False, "done"), (True, "failed")])
+async def test_an_operation_that_is_forgotten_is_read_from_the_endpoint(make, fails: bool, end: str):
+    """The SDKs' process was ended and begun again meanwhile: nobody knows the operation's address any more."""
+    step = make()
+    plan = await step.plan()
+    if fails:
+        step.world.operation_failure = Operation("Failed", "azure-error", "Some")
+
+    async def forgotten(resource: str) -> Operation:
+        return Operation("")
+
+    step.world.operation = forgotten
+    if fails:
+        assert (await stopped(step.apply(plan))).code == "endpoint-failed"
+    else:
+        await step.apply(plan)
+    assert step.outcomes() == [end] and step.world.calls.count("create_endpoint") == 1
+
+
+async def test_two_setups_that_make_it_at_once_end_with_one(tmp_path: Path):
+    """Both have planned, and the second writes what it planned: Azure is asked for one."""
+    world = World()
+    steps = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        steps.append(without_ip(Step3(tmp_path / name, world)))
+    plans = [await step.plan() for step in steps]
+    await steps[0].apply(plans[0])
+    assert (await stopped(steps[1].apply(plans[1]))).code == "changed-meanwhile"
+    assert [name for name, _ in world.writes] == ["create_endpoint"]
+    plan = await steps[1].plan()
+    assert [one.sign for one in plan.changes] == ["=", "+"], "it takes over what the other one made"
+    await steps[1].apply(plan)
+    assert steps[1].private_ip() == steps[0].private_ip() == ("10.20.1.4", "azure")
+    assert [name for name, _ in world.writes] == ["create_endpoint"]
+
+
+async def test_killed_between_the_end_and_the_fields_the_next_plan_fills_them(make):
+    step = without_ip(make())
+    filled = step.session._set
+
+    def dies(*given: Any) -> bool:
+        raise Died
+
+    step.session._set = dies
+    with pytest.raises(Died):
+        await step.apply()
+    step.session._set = filled
+    assert step.outcomes() == ["done"] and step.session.interrupted() == ()
+    plan = await step.plan()
+    assert not plan.empty and plan.commands == ()
+    await step.apply(plan)
+    assert step.private_ip() == ("10.20.1.4", "azure") and len(step.world.writes) == 1
 
 
 async def test_resuming_as_somebody_else_tells_nothing(make):

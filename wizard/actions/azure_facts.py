@@ -13,15 +13,13 @@ import shlex
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from state.clock import now
 from state.events import CANCELLED, DONE, FAILED, UNKNOWN
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from wizard.actions.change_end import BadEnd
-from wizard.azure import AzureIdentity, AzureReader, AzureWriter, Operation
+from wizard.azure import AzureIdentity, AzureReader, AzureWriter, Operation, Permission
 from wizard.guide import Log, Moment
 from wizard.identifiers.arm_id import name_after
 from wizard.ports import Readers, Writers
@@ -46,13 +44,17 @@ class Pace:
     """How long Azure is waited for, in seconds.
 
     `poll`: between two looks. `settle`: until a change must be at rest. `approval`: how long a provisioned endpoint
-    may stay Pending. `appear`: what can't be seen this long after its request does not come any more.
+    may stay Pending. `appear`: what can't be seen this long after Azure has said that it is done does not come any
+    more; `unseen`: the same where nobody knows how far Azure is, for a zone that is being made shows itself late.
+    `again`: the waits before a request is made again that Azure refused for a reason that may pass; as many tries more.
     """
 
     poll: float = 2.5
     settle: float = 600.0
     approval: float = 60.0
     appear: float = 15.0
+    unseen: float = 60.0
+    again: tuple[float, ...] = (5.0, 15.0)
 
 
 PACE = Pace()
@@ -111,6 +113,11 @@ def group_of(resource_id: str) -> str:
     return name_after(resource_id, "resourceGroups")
 
 
+def network_of(subnet_id: str) -> str:
+    """The VNet that a subnet is in, by Resource ID."""
+    return subnet_id.rstrip("/").rsplit("/", 2)[0]
+
+
 def last_name(resource_id: str) -> str:
     """The resource's own name."""
     return resource_id.rstrip("/").rpartition("/")[2]
@@ -124,6 +131,12 @@ def group_id(subscription: str, group: str) -> str:
 def network_resource(subscription: str, group: str, kind: str, name: str) -> str:
     """The Resource ID of something of Microsoft.Network, such as kind `privateEndpoints`."""
     return f"{group_id(subscription, group)}/providers/{NAMESPACE}/{kind}/{name}"
+
+
+def step_with(view: View, key: str) -> str:
+    """The step that a field is on, in words, as `step 4 (Provide the Resource ID)`; empty when no step has it."""
+    steps = (step for step in view.guide.steps if any(field.key == key for field in step.fields))
+    return next((f"step {step.number} ({step.title})" for step in steps), "")
 
 
 def endpoint_id(view: View) -> str:
@@ -226,15 +239,29 @@ async def group_note(azure: AzureReader, subscription: str, group: str) -> str:
 
 
 async def permission_note(azure: AzureReader, wanted: Mapping[str, Sequence[str]]) -> str:
-    """Says which of the wanted actions (by scope) are likely not allowed; policies and locks are not seen."""
+    """Says which of the wanted actions (by scope) are likely not allowed; policies and locks are not seen.
+
+    A scope whose permissions can't be read hides nothing of the others: in a hub and spoke they have several owners.
+    """
     async with together() as group:
-        tasks = [group.create_task(azure.permissions(scope, actions)) for scope, actions in wanted.items()]
-    every = [permission for task in tasks for permission in task.result()]
+        tasks = [group.create_task(_permissions(azure, scope, actions)) for scope, actions in wanted.items()]
+    every = [permission for task in tasks for permission in task.result()[0]]
     denied = [f"{one.action} at {one.scope}" for one in every if one.allowed is False]
     unknown = [one.action for one in every if one.allowed is None]
+    said = [f"what is allowed could not be looked at: {why}" for task in tasks if (why := task.result()[1])]
     if denied:
-        return f"likely not allowed: {', '.join(denied)}. Ask for a role that holds it, or hand this step off."
-    return f"whether it is allowed could not be asked: {', '.join(unknown)}." if unknown else ""
+        said.append(f"likely not allowed: {', '.join(denied)}. Ask for a role that holds it, or hand this step off.")
+    if unknown:
+        said.append(f"whether it is allowed could not be asked: {', '.join(unknown)}.")
+    return " ".join(dict.fromkeys(said))
+
+
+async def _permissions(azure: AzureReader, scope: str, actions: Sequence[str]) -> tuple[tuple[Permission, ...], str]:
+    """What is allowed at one scope, and why that could not be read."""
+    try:
+        return await azure.permissions(scope, actions), ""
+    except Problem as problem:
+        return (), problem.what
 
 
 # ---------------------------------------------------------------- waiting
@@ -281,17 +308,20 @@ async def watch(
     *,
     pace: Pace,
     progress: Report,
-    since: float = 0.0,
     operation: Callable[[], Awaitable[Operation]] | None = None,
 ) -> Seen:
-    """Looks until Azure is done. `since`: how many seconds ago the change began, when it was another time.
+    """Looks until Azure is done.
 
-    What does not appear ends as CANCELLED. Raises Problem when Azure says its operation failed, LostSight when
-    it can't be followed any more.
+    What does not appear ends as CANCELLED, what appeared and went away again as FAILED. How long that takes is
+    measured here alone: a request may still be on its way when the program is killed, and the journal's times are those
+    of a clock that may have been another host's. Raises Problem when Azure says its operation failed, LostSight when it
+    can't be followed any more.
     """
-    begun, failures = time.monotonic(), 0
+    begun = last_there = time.monotonic()
+    appeared, failures = False, 0
     while True:
-        elapsed = time.monotonic() - begun
+        at = time.monotonic()
+        elapsed = at - begun
         try:
             told = await operation() if operation else Operation("")
             seen = await look()
@@ -304,15 +334,29 @@ async def watch(
             at_it = told.status == "InProgress"
             failures, text = 0, f"{seen.text}, Azure is still at it" if at_it and seen.outcome else seen.text
             _require_no_failure(told, name)
+            if seen.there or told.status == "InProgress":
+                appeared, last_there = appeared or seen.there, at
             if told.status != "InProgress":
                 if seen.outcome is not None:
                     return seen
-                if not seen.there and since + elapsed >= pace.appear:
-                    return replace(seen, outcome=CANCELLED)
+                if not seen.there and at - last_there >= (pace.appear if told.status else pace.unseen):
+                    return _undone(seen, name) if appeared else replace(seen, outcome=CANCELLED)
         if elapsed >= pace.settle:
             raise LostSight(name, f"after {pace.settle:.0f} s it is still not at rest ({text}).")
         progress(Moment("part", f"{name}: {text}", ready=0, wanted=1, elapsed=elapsed, timeout=pace.settle))
         await asyncio.sleep(pace.poll)
+
+
+def _undone(seen: Seen, name: str) -> Seen:
+    """What was to be seen of a change and is not any more."""
+    problem = Problem(
+        "azure-undone",
+        f"The change of {name} had begun, and nothing of it is to be seen any more ({seen.text}).",
+        means="Somebody else removed it or changed it back meanwhile, or Azure gave it up.",
+        todo="Run this step again: its plan reads what is there.",
+        exit_code=EXIT_NOT_YET,
+    )
+    return replace(seen, outcome=FAILED, problem=problem)
 
 
 def _require_no_failure(told: Operation, name: str) -> None:
@@ -416,11 +460,12 @@ async def find_out(
     started = record.started.data
     require_same_identity(view, await azure.identity())
     progress(Moment("phase", f"look how it ended: {started.summary}"))
-    since = max(0.0, (datetime.fromisoformat(now()) - datetime.fromisoformat(record.started.ts)).total_seconds())
     name = started.facts.get("name") or started.summary
-    seen = await watch(look, name, pace=pace, progress=progress, since=since)
+    seen = await watch(look, name, pace=pace, progress=progress)
     if seen.outcome == CANCELLED:
-        log.finished(change, outcome=CANCELLED, summary=f"{started.summary}: cancelled before Azure began")
+        # Days may have passed: that it is not there does not prove that it never was.
+        said = f"{started.summary}: nothing of it is there: Azure never began it, or it was removed since"
+        log.finished(change, outcome=CANCELLED, summary=said)
     elif seen.problem is not None:
         log.finished(
             change,

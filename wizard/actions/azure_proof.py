@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, Evidence
+from state.problem import Problem
 from wizard.actions.azure_facts import (
     NAMESPACE,
     azure_of,
@@ -16,18 +17,24 @@ from wizard.actions.azure_facts import (
     group_of,
     last_name,
     needed,
+    step_with,
     who,
 )
-from wizard.actions.private_dns import Place, Target, is_linked, survey, target_of
-from wizard.actions.private_endpoint import (
+from wizard.actions.endpoint_states import (
+    dead,
     differences,
     in_words,
     is_as_wanted,
     is_dead,
     pending_diagnosis,
+    submit_again,
     vendor_message,
 )
-from wizard.azure import APPROVED, DELETING, SUCCEEDED, AzureIdentity, AzureReader, Endpoint
+from wizard.actions.private_dns import dns_servers_said
+from wizard.actions.private_endpoint import asked_at
+from wizard.actions.zone_survey import Keys, Place, Target, survey, target_of
+from wizard.actions.zone_writes import is_linked
+from wizard.azure import APPROVED, DELETING, SUCCEEDED, AzureIdentity, AzureReader, Endpoint, Network
 from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import Readers
@@ -71,8 +78,11 @@ async def check_subscription(view: View, readers: Readers) -> Finding:
 # ---------------------------------------------------------------- the endpoint
 
 
-async def check_endpoint(view: View, readers: Readers) -> Finding:
-    """The endpoint is provisioned, its connection Approved, and its private IP is the one in the field."""
+async def check_endpoint(view: View, readers: Readers, *, id_key: str = "endpoint_id") -> Finding:
+    """The endpoint is provisioned, its connection Approved, and its private IP is the one in the field.
+
+    `id_key`: the field whose step gives the endpoint's Resource ID to the vendor.
+    """
     azure = azure_of(readers)
     resource = endpoint_id(view)
     async with together() as looks:
@@ -80,7 +90,7 @@ async def check_endpoint(view: View, readers: Readers) -> Finding:
         reading = looks.create_task(azure.endpoint(resource))
     identity, found = identifying.result(), reading.result()
     seen = _seen(resource, _told(found), identity)
-    verdict, text, todo = await _judge_endpoint(view, azure, found)
+    verdict, text, todo = await _judge_endpoint(view, azure, found, submit_again(step_with(view, id_key)))
     pending = found is not None and found.provisioning == SUCCEEDED and verdict == NOT_YET
     owes = "vendor" if pending and found is not None and found.connection != APPROVED else ""
     return Finding(verdict, text, todo, (seen,), owes)
@@ -104,7 +114,8 @@ def _told(found: Endpoint | None) -> dict[str, Any]:
 def message_of_last_look(view: View, check: str) -> str:
     """What to send to the vendor about the endpoint as the check of that id saw it last."""
     record = view.snapshot.findings.get((view.step.id, view.items, check))
-    told = json.loads(record.data.evidence[0].answer) if record is not None and record.data.evidence else {}
+    told = _told_in(record.data.evidence[0].answer) if record is not None and record.data.evidence else {}
+    addresses = told.get("addresses")
 
     def text(key: str) -> str:
         return str(told.get(key) or "")
@@ -118,12 +129,23 @@ def message_of_last_look(view: View, check: str) -> str:
             service=text("service") or view.value("link_service"),
             provisioning=text("provisioning"),
             connection=text("connection"),
-            addresses=tuple(told.get("addresses") or ()),
-        )
+            addresses=tuple(map(str, addresses)) if isinstance(addresses, list) else (),
+        ),
+        asked=asked_at(view),
+        seen=record.ts if record is not None else "",
     )
 
 
-async def _judge_endpoint(view: View, azure: AzureReader, found: Endpoint | None) -> Verdict:
+def _told_in(answer: str) -> dict[str, Any]:
+    """What a journalled look told; nothing where somebody else wrote that journal, or a secret was masked in it."""
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+async def _judge_endpoint(view: View, azure: AzureReader, found: Endpoint | None, afterwards: str) -> Verdict:
     name, group = view.value("endpoint_name"), view.value("resource_group")
     if found is None:
         return NOT_YET, f"there is no Private Endpoint {name} in {group}", "Run this step."
@@ -134,7 +156,8 @@ async def _judge_endpoint(view: View, azure: AzureReader, found: Endpoint | None
     if found.provisioning == DELETING:
         return BAD, said, "It is being deleted. When it is gone, run this step again."
     if is_dead(found):
-        return BAD, said, "Ask the vendor, then run this step: its plan deletes the endpoint and makes it anew."
+        problem = dead(found, afterwards)
+        return BAD, f"{said}. {problem.means}", problem.todo
     if found.provisioning != SUCCEEDED:
         return NOT_YET, said, "Look again in a minute."
     if found.connection != APPROVED:
@@ -145,7 +168,8 @@ async def _judge_endpoint(view: View, azure: AzureReader, found: Endpoint | None
 def _judge_address(found: Endpoint, entered: str) -> Verdict:
     approved = f"{found.name} is provisioned and its connection is Approved"
     if not found.addresses:
-        return COULD_NOT_LOOK, f"{approved}, but its network interface tells no address", "May it be read?"
+        todo = "Ask for the right Microsoft.Network/networkInterfaces/read, or enter the private IP from the portal."
+        return COULD_NOT_LOOK, f"{approved}, but its network interface tells no address", todo
     addresses = ", ".join(found.addresses)
     if not entered:
         return NOT_YET, f"{approved}; its private IP is {addresses}", "Run this step, or enter the private IP."
@@ -167,7 +191,9 @@ async def check_endpoint_id(view: View, readers: Readers, *, key: str = "endpoin
         text = f"there is no Private Endpoint {last_name(entered)} in {group_of(entered)} that can be read"
         return Finding(BAD, text, "Copy the Resource ID again, and give that one to the vendor.", (seen,))
     if is_dead(found):
-        return Finding(BAD, f"{found.name}: {in_words(found)}", "Go to the step that creates it.", (seen,))
+        making = step_with(view, "endpoint_name") or "the step that makes it"
+        problem = dead(found, submit_again(step_with(view, key)), step=making)
+        return Finding(BAD, f"{found.name}: {in_words(found)}. {problem.means}", problem.todo, (seen,))
     return Finding(GOOD, f"Azure knows {found.name} by this Resource ID", "", (seen,))
 
 
@@ -181,6 +207,7 @@ async def check_records(
     hosts: tuple[str, ...],
     address: str,
     network: str = "vnet",
+    home: str = "vnet",
     group: str = "resource_group",
 ) -> Finding:
     """Every host has an A record to the item's endpoints, in a private DNS zone that is linked to the VNet.
@@ -188,18 +215,32 @@ async def check_records(
     It tells what Azure holds, not what the cluster is answered; keys as in `private_dns.PrivateDns`.
     """
     azure = azure_of(readers)
-    target = target_of(view, hosts, address, network=network, group=group)
+    target = target_of(view, Keys(hosts, address, network, home, group))
     async with together() as looks:
         identifying = looks.create_task(azure.identity())
         surveying = looks.create_task(survey(azure, target))
-    identity, found = identifying.result(), surveying.result()
+        asking = looks.create_task(_dns_servers(azure, target.network))
+    identity, found, asked = identifying.result(), surveying.result(), asking.result()
     verdicts = [judge_place(target, place) for place in found.places]
     seen = tuple(one for place in found.places for one in _place_evidence(target, place, identity))
+    if asked is not None:
+        seen = (*seen, _seen(target.network, {"dns_servers": sorted(asked.dns_servers)}, identity))
+    beside = () if asked is None else (dns_servers_said(asked),)
     worst = next((one for verdict in (BAD, NOT_YET) for one in verdicts if one[0] == verdict), None)
     if worst is None:
-        return Finding(GOOD, "; ".join(text for _, text, _ in verdicts), "", seen)
-    said = "; ".join(text for verdict, text, _ in verdicts if verdict != GOOD)
-    return Finding(worst[0], said, worst[2], seen)
+        return Finding(GOOD, "; ".join((*(text for _, text, _ in verdicts), *beside)), "", seen)
+    # What could not be looked at may be where the zone is.
+    said = (*(text for verdict, text, _ in verdicts if verdict != GOOD), *found.notes, *beside)
+    return Finding(worst[0], "; ".join(said), worst[2], seen)
+
+
+async def _dns_servers(azure: AzureReader, network_id: str) -> Network | None:
+    """The VNet when it has DNS servers of its own; None also when that can't be read: it only advises."""
+    try:
+        network = await azure.network(network_id)
+    except Problem:
+        return None
+    return network if network is not None and network.dns_servers else None
 
 
 def judge_place(target: Target, place: Place) -> Verdict:

@@ -7,33 +7,23 @@ choice").
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_address
 
-from state.events import DONE, FAILED
-from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from state.events import DONE, UNKNOWN
+from state.problem import EXIT_BAD, Problem
 from wizard.actions.azure_facts import (
     NAMESPACE,
-    NOT_THERE,
     PACE,
     Applying,
-    Look,
     Pace,
-    Seen,
-    Write,
-    az,
     azure_of,
     digest,
     find_out,
-    group_id,
     group_note,
     group_of,
     last_name,
-    needed,
-    network_resource,
     notes_of,
     permission_note,
     provider_note,
@@ -42,81 +32,16 @@ from wizard.actions.azure_facts import (
     subscription_of,
     writer_of,
 )
-from wizard.azure import FAILED as PROVISIONING_FAILED
-from wizard.azure import (
-    SUCCEEDED,
-    ARecord,
-    AzureIdentity,
-    AzureReader,
-    AzureWriter,
-    Network,
-    Zone,
-    ZoneLink,
-)
+from wizard.actions.zone_survey import APEX, Claim, Keys, Place, Target, survey, target_of
+from wizard.actions.zone_writes import RECORD, ZONE, ZoneStep, look, needs, record_id, steps
+from wizard.azure import AzureIdentity, AzureReader, Network
 from wizard.guide import CHANGE, CREATE, SAME, Change, Log, Moment, Obstacle, Plan
 from wizard.ports import Readers, Writers
 from wizard.secret import Secret
 from wizard.together import together
 from wizard.view import View
 
-TTL = 300
-"""Seconds that a record may be remembered: an endpoint made anew may have another address."""
-
-APEX = "@"
 AZURE_DNS = "168.63.129.16"
-
-_ZONE, _LINK, _RECORD = "create zone", "create link", "set record"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is wanted: which hosts resolve in which VNet to what. New zones go into `group` of `subscription`.
-
-    `own`: the address of the endpoint this is about; `wanted`: of all endpoints of the same item in that VNet.
-    """
-
-    hosts: tuple[str, ...]
-    network: str
-    subscription: str
-    group: str
-    own: str
-    wanted: tuple[str, ...]
-
-    def right(self, record: ARecord | None) -> bool:
-        """Whether a record sends a host to the item's endpoints alone, this one among them."""
-        return record is not None and self.own in record.addresses and set(record.addresses) <= set(self.wanted)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a host's record is, or will be. `exists` tells of the zone, `name` is relative to it.
-
-    `link` is the zone's link to the VNet. `others`: VNets that zones of the host's name are linked to instead.
-    """
-
-    host: str
-    zone: Zone
-    name: str
-    exists: bool
-    link: ZoneLink | None = None
-    record: ARecord | None = None
-    others: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """A place for each host, in their order. `notes`: where could not be looked."""
-
-    places: tuple[Place, ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One write of a plan, and how it is sent."""
-
-    write: Write
-    send: Callable[[AzureWriter], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +49,14 @@ class _Payload:
     """What applying this very plan needs."""
 
     identity: AzureIdentity
-    steps: tuple[_Step, ...]
+    steps: tuple[ZoneStep, ...]
 
 
 class PrivateDns:
-    """The action of a step that lets hosts resolve to an endpoint in its VNet.
+    """The action of a step that lets hosts resolve to an endpoint in a VNet.
 
-    `hosts` are the fields with the host names, `address` the field of the private IP. `network` and `group` are the
-    fields of the VNet's Resource ID and of the resource group for new zones.
+    `hosts` are the fields with the host names, `address` the field of the private IP. `network` is the field of the
+    VNet that asks, `home` that of the endpoint's (both Resource IDs), `group` of the resource group for new zones.
     """
 
     def __init__(
@@ -140,13 +65,11 @@ class PrivateDns:
         address: str,
         *,
         network: str = "vnet",
+        home: str = "vnet",
         group: str = "resource_group",
         pace: Pace = PACE,
     ) -> None:
-        self._hosts = hosts
-        self._address = address
-        self._network = network
-        self._group = group
+        self._keys = Keys(hosts, address, network, home, group)
         self._pace = pace
 
     # ------------------------------------------------------------ plan
@@ -154,32 +77,34 @@ class PrivateDns:
     async def plan(self, view: View, readers: Readers) -> Plan:
         """Compares zones, links and records with what is wanted. Raises Problem when they can't be looked at."""
         azure = azure_of(readers)
-        target = target_of(view, self._hosts, self._address, network=self._network, group=self._group)
+        target, label = target_of(view, self._keys), view.guide.fields()[self._keys.network].label
         async with together() as looks:
             identifying = looks.create_task(azure.identity())
             surveying = looks.create_task(survey(azure, target))
-            reading = looks.create_task(_network(azure, target.network))
+            reading = looks.create_task(_network(azure, target.network, label))
         identity, found, network = identifying.result(), surveying.result(), reading.result()
         places = found.places
         require_same_identity(view, identity)
         strangers = [place for place in places if _is_strange(view, target, place)]
-        steps = [step for place in places for step in _steps(target, place)]
-        commands = tuple(command for step in steps for command in step.write.commands)
+        planned = [step for place in places for step in steps(target, place)]
+        commands = tuple(command for step in planned for command in step.write.commands)
         return Plan(
             changes=tuple(change for place in places for change in _changes(target, place)),
             commands=commands,
             digest=digest(commands),
-            summary=_summary(target, steps),
+            summary=_summary(target, planned),
             notes=(
                 *found.notes,
-                *_network_notes(network),
+                *_network_notes(network, label),
+                *_peering_notes(target),
                 *_shared_notes(target, places),
-                *(await _notes(azure, target, steps) if steps else ()),
+                *_parent_notes(target, places),
+                *(await _notes(azure, target, planned) if planned else ()),
             ),
-            undo="; ".join(step.write.undo for step in reversed(steps) if step.write.undo),
-            obstacle=_obstacle(target, strangers) if strangers else None,
+            undo="; ".join(step.write.undo for step in reversed(planned) if step.write.undo),
+            obstacle=_obstacle(target, strangers, label) if strangers else None,
             timeout=self._pace.settle,
-            payload=_Payload(identity, tuple(steps)),
+            payload=_Payload(identity, tuple(planned)),
         )
 
     # ------------------------------------------------------------ apply
@@ -200,8 +125,8 @@ class PrivateDns:
         azure, writer = azure_of(readers), writer_of(writers)
         applying = Applying(view, payload.identity, azure, writer, log, progress, self._pace)
         for step in payload.steps:
-            look = _look(azure, step.write.does, step.write.resource, step.write.facts)
-            await applying.carry_out(step.write, partial(step.send, writer), look)
+            looking = look(azure, step.write.does, step.write.resource, step.write.facts)
+            await applying.carry_out(step.write, partial(step.send, writer), looking)
 
     # ------------------------------------------------------------ resume
 
@@ -218,114 +143,18 @@ class PrivateDns:
         """Reads what the interrupted change was to make, and writes how it ended. Changes nothing."""
         azure = azure_of(readers)
         facts = view.snapshot.changes[change].started.data.facts
-        look = _look(azure, facts.get("does", ""), facts.get("resource", ""), facts)
-        await find_out(view, change, look, azure=azure, log=log, progress=progress, pace=self._pace)
+        looking = look(azure, facts.get("does", ""), facts.get("resource", ""), facts)
+        await find_out(view, change, looking, azure=azure, log=log, progress=progress, pace=self._pace)
 
 
-# ---------------------------------------------------------------- what is wanted
+# ---------------------------------------------------------------- what stands in the way
 
 
-def target_of(
-    view: View, hosts: tuple[str, ...], address: str, *, network: str = "vnet", group: str = "resource_group"
-) -> Target:
-    """What the view's fields ask for. Raises Problem when one of them is missing, or the address is no IPv4 one."""
-    own = needed(view, address)
-    if ip_address(own).version != 4:
-        raise Problem(
-            "no-ipv4",
-            f"{own} is an IPv6 address, for which an A record can't be made.",
-            todo="Hand this step off: the DNS team makes AAAA records.",
-            exit_code=EXIT_BAD,
-        )
-    vnet = needed(view, network)
-    return Target(
-        hosts=tuple(dict.fromkeys(needed(view, key).lower() for key in hosts)),
-        network=vnet,
-        subscription=needed(view, "subscription_id"),
-        group=needed(view, group),
-        own=own,
-        wanted=tuple(sorted({own, *_addresses_in(view, hosts, address, network)})),
-    )
+async def _network(azure: AzureReader, network_id: str, label: str) -> Network | str:
+    """The VNet, or why it could not be read: only its DNS servers matter here. Raises Problem when there is none.
 
-
-def _addresses_in(view: View, hosts: tuple[str, ...], address: str, network: str) -> tuple[str, ...]:
-    """The addresses of all endpoints of the item the hosts belong to, as far as they are in this view's VNet."""
-    fields = view.guide.fields()
-    item = view.only(fields[hosts[0]].owner)
-    owners = [owner for owner in item.owners(fields[address]) if owner is not None]
-    endpoints = [replace(view, items=(*item.items, owner)) for owner in owners]
-    here = [one for one in endpoints if same_id(one.value(network), view.value(network))]
-    return tuple(value for one in here if (value := one.value(address)))
-
-
-# ---------------------------------------------------------------- what is there
-
-
-async def survey(azure: AzureReader, target: Target) -> Survey:
-    """For each host where its record is or belongs, from the zones of the endpoint's and the VNet's subscription.
-
-    A zone of the host's name that is linked to the VNet comes first: a VNet can't link a second one. Then another of
-    that name, if its record is free or right; then a parent zone that is linked; else a new zone.
+    `label` is that of the field it stands in.
     """
-    async with together() as looks:
-        own = looks.create_task(azure.zones(target.subscription))
-        other = looks.create_task(_zones_beside(azure, target))
-    (beside, notes), zones = other.result(), own.result()
-    covering = [zone for zone in (*zones, *beside) if any(_covers(zone, host) for host in target.hosts)]
-    async with together() as looks:
-        linking = {zone.id: looks.create_task(azure.zone_links(zone.id)) for zone in covering}
-    links = {zone: task.result() for zone, task in linking.items()}
-    return Survey(tuple([await _place(azure, target, host, covering, links) for host in target.hosts]), notes)
-
-
-async def _zones_beside(azure: AzureReader, target: Target) -> tuple[tuple[Zone, ...], tuple[str, ...]]:
-    """The zones of the VNet's subscription when it is another one; it may be one that can't be read."""
-    subscription = subscription_of(target.network)
-    if subscription.lower() == target.subscription.lower():
-        return (), ()
-    try:
-        return await azure.zones(subscription), ()
-    except Problem as problem:
-        return (), (f"zones of the VNet's subscription {subscription} could not be looked at: {problem.what}",)
-
-
-def _covers(zone: Zone, host: str) -> bool:
-    return host == zone.name.lower() or host.endswith(f".{zone.name.lower()}")
-
-
-async def _place(
-    azure: AzureReader,
-    target: Target,
-    host: str,
-    zones: Sequence[Zone],
-    links: Mapping[str, tuple[ZoneLink, ...]],
-) -> Place:
-    # The longest name first: of all linked zones, DNS asks that one alone.
-    mine = sorted((zone for zone in zones if _covers(zone, host)), key=lambda zone: -len(zone.name))
-    found: list[Place] = []
-    for zone in mine:
-        name = host[: -len(zone.name)].rstrip(".") or APEX
-        link = next((one for one in links[zone.id] if same_id(one.network_id, target.network)), None)
-        others = tuple(one.network_id for one in links[zone.id] if not same_id(one.network_id, target.network))
-        if name == APEX or link is not None:
-            record = await azure.a_record(zone.id, name)
-            found.append(Place(host, zone, name, True, link, record, others))
-    new = Zone(network_resource(target.subscription, target.group, "privateDnsZones", host), host)
-    exact = [place for place in found if place.name == APEX]
-    usable = [place for place in exact if place.record is None or target.right(place.record)]
-    own = [place for place in exact if same_id(place.zone.id, new.id)]
-    choices = (
-        *(place for place in exact if place.link is not None),
-        *sorted(usable, key=lambda place: not same_id(place.zone.id, new.id)),
-        *(place for place in found if place.link is not None),
-        *own,
-    )
-    elsewhere = tuple(network for place in exact for network in place.others)
-    return next(iter(choices), Place(host, new, APEX, False, others=elsewhere))
-
-
-async def _network(azure: AzureReader, network_id: str) -> Network | str:
-    """The VNet, or why it could not be read: only its DNS servers matter here. Raises Problem when there is none."""
     try:
         network = await azure.network(network_id)
     except Problem as problem:
@@ -335,7 +164,7 @@ async def _network(azure: AzureReader, network_id: str) -> Network | str:
             "no-network",
             f"There is no VNet {network_id}.",
             means="A zone that is linked to none answers nobody.",
-            todo="Copy the VNet's Resource ID again, from Properties in the Azure portal.",
+            todo=f"Copy its Resource ID again, from Properties in the Azure portal, into the field {label}.",
             exit_code=EXIT_BAD,
         )
     return network
@@ -345,53 +174,67 @@ def _is_strange(view: View, target: Target, place: Place) -> bool:
     """Whether the record that stands in the way is somebody else's, or serves somebody else too.
 
     Ours are the addresses of the item's endpoints, and what this setup wrote last; but not in a zone that other VNets
-    ask as well, where another address may be right.
+    ask as well, where another address may be right, and not an address that another item of the setup wants: two
+    items that take a record from each other would go on for ever.
     """
     record = place.record
     if record is None or target.right(record) or set(record.addresses) <= set(target.wanted):
         return False
+    if place.others or target.claimed(record, place.host):
+        return True
     written = _last_written(view, place)
-    return bool(place.others) or written is None or set(written.split()) != set(record.addresses)
+    return written is None or set(written.split()) != set(record.addresses)
 
 
 def _last_written(view: View, place: Place) -> str | None:
-    """The addresses that this setup wrote last into the record, in any step; None when it wrote none."""
-    resource = _record_id(place.zone.id, place.name)
+    """The addresses that this setup asked for last in the record, in any step; None when it asked for none."""
+    resource = record_id(place.zone.id, place.name)
     for change in reversed(tuple(view.snapshot.changes.values())):
         facts = change.started.data.facts
-        done = change.finished is not None and change.finished.data.outcome == DONE
-        if done and facts.get("does") == _RECORD and same_id(facts.get("resource", ""), resource):
+        # What nobody waited for may have been written: where the record holds just that, it was.
+        asked = change.finished is not None and change.finished.data.outcome in (DONE, UNKNOWN)
+        if asked and facts.get("does") == RECORD and same_id(facts.get("resource", ""), resource):
             return facts.get("addresses", "")
     return None
 
 
-def _obstacle(target: Target, strangers: Sequence[Place]) -> Obstacle:
+def _obstacle(target: Target, strangers: Sequence[Place], label: str) -> Obstacle:
     return Obstacle(
-        what=" ".join(_stranger(target, place) for place in strangers),
+        what=" ".join(_stranger(target, place, label) for place in strangers),
         label="Replace the record" if len(strangers) == 1 else "Replace the records",
         risk="Somebody else may rely on what it holds now.",
         word=("other_record", "replace"),
     )
 
 
-def _stranger(target: Target, place: Place) -> str:
+def _stranger(target: Target, place: Place, label: str) -> str:
     assert place.record is not None  # noqa: S101 - only a record that is there is strange
     others = ", ".join(last_name(one) for one in place.others)
     shared = f" The zone is linked to {others} as well, where the answer would change too." if others else ""
+    claims = target.claimed(place.record, place.host)
+    whose = _claimed(claims, label) if claims else "not an address of this setup's endpoints, and not written by it."
     return (
         f"The record {place.name} in zone {place.zone.name} (resource group {group_of(place.zone.id)}) holds "
-        f"{', '.join(place.record.addresses)}, TTL {place.record.ttl} s: not an address of this setup's endpoints, and "
-        f"not written by it.{shared} Replacing it sends everybody who asks for {place.host} to "
-        f"{', '.join(target.wanted)}."
+        f"{', '.join(place.record.addresses)}, TTL {place.record.ttl} s: {whose}{shared} Replacing it sends everybody "
+        f"who asks for {place.host} to {', '.join(target.wanted)}."
     )
+
+
+def _claimed(claims: Sequence[Claim], label: str) -> str:
+    """Who of this setup needs the addresses of a record, and how both can be served instead."""
+    said = "; ".join(f"{one.who} needs {one.address} in {last_name(one.network)}" for one in claims)
+    if any(one.sibling for one in claims):
+        return f"{said}. If both are asked in one VNet, enter that as {label}: then they share one record."
+    return f"{said}. A host has one answer in a VNet: link both with the same endpoints, then they share one record."
 
 
 # ---------------------------------------------------------------- what is to be done
 
 
 def _changes(target: Target, place: Place) -> tuple[Change, ...]:
-    zone, network = place.zone, last_name(target.network)
-    where = f"{zone.name} in {group_of(zone.id)}"
+    zone, network, subscription = place.zone, last_name(target.network), subscription_of(place.zone.id)
+    elsewhere = "" if subscription.lower() == target.subscription.lower() else f" of subscription {subscription}"
+    where = f"{zone.name} in {group_of(zone.id)}{elsewhere}"
     addresses = ", ".join(target.wanted)
     changes = [Change(SAME if place.exists else CREATE, f"zone {where}")]
     record = f"record {place.name} in {zone.name}"
@@ -404,205 +247,86 @@ def _changes(target: Target, place: Place) -> tuple[Change, ...]:
     return (*changes, Change(SAME if place.link else CREATE, f"link {zone.name} to {network}"))
 
 
-def _steps(target: Target, place: Place) -> tuple[_Step, ...]:
-    """The writes that one host needs, in the order in which they are made.
-
-    The link comes last: a zone that is linked and has no record yet makes the host resolve nowhere in that VNet, which
-    takes a running DPE off its public way before it has the private one.
-    """
-    steps = []
-    if not place.exists:
-        steps.append(_zone_step(place.zone))
-    if not target.right(place.record):
-        steps.append(_record_step(target, place))
-    if place.link is None:
-        steps.append(_link_step(place.zone, target.network))
-    return tuple(steps)
-
-
-def _zone_step(zone: Zone) -> _Step:
-    write = Write(
-        does=_ZONE,
-        resource=zone.id,
-        name=f"zone {zone.name}",
-        summary=f"create zone {zone.name} in {group_of(zone.id)}",
-        commands=(_dns("zone", "create", zone, "--name", zone.name),),
-        undo=_dns("zone", "delete", zone, "--name", zone.name, "--yes"),
-    )
-    return _Step(write, lambda writer: writer.create_zone(zone.id))
-
-
-def _link_step(zone: Zone, network: str) -> _Step:
-    name = _link_name(network)
-    resource = f"{zone.id}/virtualNetworkLinks/{name}"
-    where = ("--zone-name", zone.name, "--name", name)
-    create = _dns("link vnet", "create", zone, *where, "--virtual-network", network, "--registration-enabled", "false")
-    write = Write(
-        does=_LINK,
-        resource=resource,
-        name=f"link {zone.name} to {last_name(network)}",
-        summary=f"link zone {zone.name} to {last_name(network)}",
-        commands=(create,),
-        undo=_dns("link vnet", "delete", zone, *where, "--yes"),
-        facts={"network": network},
-    )
-    return _Step(write, lambda writer: writer.create_link(resource, network))
-
-
-def _record_step(target: Target, place: Place) -> _Step:
-    zone, name, before = place.zone, place.name, place.record
-    record = ARecord(zone.id, name, target.wanted, TTL)
-    where = ("--zone-name", zone.name)
-    old = before.addresses if before else ()
-    commands = [] if before else [_dns("record-set a", "create", zone, *where, "--name", name, "--ttl", str(TTL))]
-    for verb, addresses, others in (("add-record", record.addresses, old), ("remove-record", old, record.addresses)):
-        commands += [
-            _dns("record-set a", verb, zone, *where, "--record-set-name", name, "--ipv4-address", address)
-            for address in addresses
-            if address not in others
-        ]
-    write = Write(
-        does=_RECORD,
-        resource=_record_id(zone.id, name),
-        name=f"record {name} in {zone.name}",
-        summary=f"set record {name} in {zone.name} to {', '.join(record.addresses)}",
-        commands=tuple(commands),
-        undo=(
-            f"set {name} in {zone.name} to {', '.join(old)} again"
-            if old
-            else _dns("record-set a", "delete", zone, *where, "--name", name, "--yes")
-        ),
-        waits=False,
-        facts={
-            "zone": zone.id,
-            "record": name,
-            "addresses": " ".join(record.addresses),
-            "before": " ".join(old),
-        },
-    )
-    return _Step(write, lambda writer: writer.set_a_record(record, replacing=before))
-
-
-def _dns(command: str, verb: str, zone: Zone, *words: str) -> str:
-    where = ("--subscription", subscription_of(zone.id), "--resource-group", group_of(zone.id))
-    return az("network", "private-dns", *command.split(), verb, *where, *words)
-
-
-def _link_name(network: str) -> str:
-    """The link's name: the VNet's, and what tells it from a VNet of that name in another group. At most 80."""
-    return f"{last_name(network)[:64]}-{hashlib.sha256(network.lower().encode()).hexdigest()[:8]}"
-
-
-def _record_id(zone_id: str, name: str) -> str:
-    return f"{zone_id}/A/{name}"
-
-
-def _summary(target: Target, steps: Sequence[_Step]) -> str:
+def _summary(target: Target, planned: Sequence[ZoneStep]) -> str:
     hosts = f"{len(target.hosts)} host names" if len(target.hosts) > 1 else target.hosts[0]
-    return f"let {hosts} resolve to {target.own}" if steps else f"{hosts} resolve to {target.own} in Azure"
-
-
-# ---------------------------------------------------------------- looking how a write went
-
-
-def _look(azure: AzureReader, does: str, resource: str, facts: Mapping[str, str]) -> Look:
-    """How a write is looked at, from what the journal keeps of it."""
-    if does == _ZONE:
-        return partial(_look_at_zone, azure, resource)
-    if does == _LINK:
-        return partial(_look_at_link, azure, resource, facts.get("network", ""))
-    return partial(_look_at_record, azure, facts)
-
-
-async def _look_at_zone(azure: AzureReader, resource: str) -> Seen:
-    zones = await azure.zones(subscription_of(resource))
-    return Seen("it is there", DONE) if any(same_id(zone.id, resource) for zone in zones) else NOT_THERE
-
-
-async def _look_at_link(azure: AzureReader, resource: str, network: str) -> Seen:
-    links = await azure.zone_links(resource.partition("/virtualNetworkLinks/")[0])
-    link = next((one for one in links if same_id(one.id, resource)), None)
-    if link is None:
-        return NOT_THERE
-    if not same_id(link.network_id, network):
-        what = f"The link {link.name} goes to {link.network_id}, not to {network}."
-        return Seen("it goes elsewhere", FAILED, problem=_not_ours("link-taken", what))
-    if link.provisioning == PROVISIONING_FAILED:
-        return Seen("failed", FAILED, problem=_not_ours("link-failed", f"Azure could not make the link {link.name}."))
-    text = f"it is {link.state or link.provisioning or 'there'}"
-    return Seen(text, DONE if is_linked(link) else None)
-
-
-def is_linked(link: ZoneLink) -> bool:
-    """Whether a link works already; what Azure does not tell is taken as good."""
-    return link.provisioning in ("", SUCCEEDED) and link.state in ("", "Completed")
-
-
-async def _look_at_record(azure: AzureReader, facts: Mapping[str, str]) -> Seen:
-    record = await azure.a_record(facts.get("zone", ""), facts.get("record", ""))
-    found = " ".join(sorted(record.addresses)) if record else ""
-    if record is not None and set(found.split()) == set(facts.get("addresses", "").split()):
-        return Seen("it is there", DONE, facts={"addresses": found, "ttl": str(record.ttl)})
-    if set(found.split()) == set(facts.get("before", "").split()):
-        return Seen("it is as it was before" if found else "not there yet", there=False)
-    what = f"The record {facts.get('record', '')} in {last_name(facts.get('zone', ''))} holds {found or 'nothing'}."
-    return Seen(f"it holds {found or 'nothing'}", FAILED, problem=_not_ours("record-changed", what))
-
-
-def _not_ours(code: str, what: str) -> Problem:
-    return Problem(
-        code,
-        what,
-        means="Somebody else changed it at the same time, or it was there before.",
-        todo="Run this step again: its plan reads what is there.",
-        exit_code=EXIT_NOT_YET,
-    )
+    return f"let {hosts} resolve to {target.own}" if planned else f"{hosts} resolve to {target.own} in Azure"
 
 
 # ---------------------------------------------------------------- what matters before
 
 
-def _network_notes(network: Network | str) -> tuple[str, ...]:
+def _network_notes(network: Network | str, label: str) -> tuple[str, ...]:
     if isinstance(network, str):
         return (f"whether the VNet has DNS servers of its own could not be looked at: {network}",)
-    if not network.dns_servers:
+    said = dns_servers_said(network)
+    if not said:
         return ()
     return (
+        f"{said}, and then it is the zones linked to the VNet of these servers that are asked. Where that is another "
+        f"VNet, enter it as {label}. The lookup from inside the cluster tells.",
+    )
+
+
+def dns_servers_said(network: Network) -> str:
+    """What a VNet's own DNS servers mean for linked zones; empty when it has none."""
+    if not network.dns_servers:
+        return ""
+    return (
         f"{network.name} has its own DNS servers ({', '.join(network.dns_servers)}): the zones are asked only where "
-        f"these forward to {AZURE_DNS}. The lookup from inside the cluster tells.",
+        f"these forward to {AZURE_DNS}"
+    )
+
+
+def _peering_notes(target: Target) -> tuple[str, ...]:
+    """A name resolves wherever its zone is linked; the address is reached only where the networks are connected."""
+    if not target.homes:
+        return ()
+    network, homes = last_name(target.network), ", ".join(map(last_name, target.homes))
+    whose = "the endpoint is" if len(target.homes) == 1 else "the endpoints are"
+    return (
+        f"{whose} in {homes}, and the hosts are asked for in {network}: these must be peered, or connected by a hub, "
+        "or what asks gets an address that it does not reach. The wizard can't see that.",
     )
 
 
 def _shared_notes(target: Target, places: Sequence[Place]) -> tuple[str, ...]:
-    """Says where a new record is an answer for other VNets, too."""
+    """Says where a record that is written is an answer for other VNets, too."""
     return tuple(
         f"zone {place.zone.name} is linked to {', '.join(last_name(one) for one in place.others)} as well: "
         f"{place.host} resolves to {', '.join(target.wanted)} there, too."
         for place in places
-        if place.exists and place.others and place.record is None
+        if place.exists and place.others and _becomes_ours(target, place)
     )
 
 
-async def _notes(azure: AzureReader, target: Target, steps: Sequence[_Step]) -> tuple[str, ...]:
-    subscription, group = target.subscription, target.group
+def _becomes_ours(target: Target, place: Place) -> bool:
+    """Whether the record is made, or more of the item's addresses come into it; a record of others is an obstacle."""
+    if place.record is None:
+        return True
+    return not target.right(place.record) and set(place.record.addresses) <= set(target.wanted)
+
+
+def _parent_notes(target: Target, places: Sequence[Place]) -> tuple[str, ...]:
+    """A parent zone that is linked is the one that DNS asks, so the record goes there: no other place would do."""
+    parents = {place.zone.name: place for place in places if place.name != APEX}
+    return tuple(
+        f"zone {name} is linked to {last_name(target.network)} and hides every name under it that it does not hold, so "
+        "the records go into it. Other names under it, such as the vendor's portal, do not resolve there either."
+        for name in parents
+    )
+
+
+async def _notes(azure: AzureReader, target: Target, planned: Sequence[ZoneStep]) -> tuple[str, ...]:
     actions: dict[str, tuple[str, ...]] = {}
-    for step in steps:
-        for scope, action in _needs(step.write, target):
+    for step in planned:
+        for scope, action in needs(step.write, target):
             actions[scope] = tuple(dict.fromkeys((*actions.get(scope, ()), f"{NAMESPACE}/{action}")))
-    looks = {
-        f"whether {NAMESPACE} is registered": provider_note(azure, subscription),
-        "what is allowed": permission_note(azure, actions),
-    }
-    if any(step.write.does == _ZONE for step in steps):
-        looks[f"resource group {group}"] = group_note(azure, subscription, group)
+    looks = {"what is allowed": permission_note(azure, actions)}
+    for resource in dict.fromkeys(step.write.resource for step in planned if step.write.does == ZONE):
+        subscription, group = subscription_of(resource), group_of(resource)
+        registered, there = f"whether {NAMESPACE} is registered in {subscription}", f"resource group {group}"
+        if registered not in looks:
+            looks[registered] = provider_note(azure, subscription)
+        if there not in looks:
+            looks[there] = group_note(azure, subscription, group)
     return await notes_of(looks)
-
-
-def _needs(write: Write, target: Target) -> tuple[tuple[str, str], ...]:
-    """The ARM actions that a write needs, each with its scope."""
-    group = group_id(subscription_of(write.resource), group_of(write.resource))
-    if write.does == _ZONE:
-        return (group, "privateDnsZones/read"), (group, "privateDnsZones/write")
-    if write.does == _LINK:
-        return (group, "privateDnsZones/virtualNetworkLinks/write"), (target.network, "virtualNetworks/join/action")
-    return ((group, "privateDnsZones/A/write"),)

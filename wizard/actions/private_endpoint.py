@@ -7,16 +7,16 @@ same (AZURE.md, "Creating the endpoint").
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import Any
 
+from state.clock import now
 from state.events import DONE, FAILED
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from wizard.actions.azure_facts import (
-    NAMESPACE,
     NOT_THERE,
     PACE,
     Applying,
@@ -29,24 +29,34 @@ from wizard.actions.azure_facts import (
     digest,
     endpoint_id,
     find_out,
-    group_id,
-    group_note,
     group_of,
     last_name,
     needed,
-    notes_of,
-    permission_note,
-    provider_note,
+    network_of,
     require_same_identity,
     same_id,
+    step_with,
     subscription_of,
     writer_of,
+)
+from wizard.actions.endpoint_notes import choose_nic, notes
+from wizard.actions.endpoint_states import (
+    bad_end,
+    being_deleted,
+    dead,
+    in_words,
+    is_as_wanted,
+    is_dead,
+    pending,
+    pending_diagnosis,
+    private_ip_of,
+    request_message,
+    submit_again,
+    taken,
 )
 from wizard.azure import (
     APPROVED,
     DELETING,
-    DISCONNECTED,
-    REJECTED,
     SUCCEEDED,
     AzureIdentity,
     AzureReader,
@@ -55,22 +65,17 @@ from wizard.azure import (
     Subnet,
     WantedEndpoint,
 )
-from wizard.azure import FAILED as PROVISIONING_FAILED
 from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Obstacle, Plan
-from wizard.identifiers.alias import is_alias
-from wizard.identifiers.guid import is_guid
 from wizard.ports import Readers, Writers
 from wizard.secret import Secret
 from wizard.status import parse_field
-from wizard.text import one_line
 from wizard.together import together
 from wizard.view import View
 
-MESSAGE_LIMIT = 140
-"""Characters of the message that goes to the service's owner with the request."""
+SERVICE_UNKNOWN = "azure-link-service-unknown"
+"""Code of the Problem for a link service that Azure does not know; it says so of good ones at times (AZURE.md)."""
 
 _CREATE, _DELETE = "create endpoint", "delete endpoint"
-_DEAD = (REJECTED, DISCONNECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +116,15 @@ class PrivateEndpoint:
             _require_free(found, service, subnet_id)
             if not is_dead(found):
                 return await _nothing_to_make(view, azure, found, identity, self._fills_id)
-        network_id = subnet_id.partition("/subnets/")[0]
-        network = await azure.network(network_id)
-        if network is None:
-            raise _not_found("no-network", "VNet", network_id, identity)
-        subnet = next((one for one in network.subnets if same_id(one.id, subnet_id)), None)
-        if subnet is None:
-            raise _not_found("no-subnet", "subnet", subnet_id, identity)
-        name = last_name(resource)
+        network, subnet = await _place(azure, subnet_id, identity)
+        name, nic = last_name(resource), await choose_nic(azure, resource)
         wanted = WantedEndpoint(
             id=resource,
             location=network.location,
             subnet_id=subnet_id,
             service=service,
-            nic_name=f"{name}-nic",
-            message=f"{name} in subscription {subscription_of(resource)}"[:MESSAGE_LIMIT],
+            nic_name=nic.name,
+            message=request_message(resource),
         )
         commands = (
             _create_commands(wanted) if found is None else (*_delete_commands(resource), *_create_commands(wanted))
@@ -135,9 +134,12 @@ class PrivateEndpoint:
             commands=commands,
             digest=digest(commands),
             summary=f"create {name} in {network.location}" if found is None else f"delete {name} and create it anew",
-            notes=await _notes(azure, wanted, network, subnet, replacing=found is not None),
+            notes=(
+                *filter(None, (nic.note,)),
+                *await notes(view, azure, wanted, network, subnet, replacing=found is not None),
+            ),
             undo=_delete_commands(resource)[0],
-            obstacle=_obstacle(found) if found is not None else None,
+            obstacle=_obstacle(found, self._afterwards(view)) if found is not None else None,
             timeout=self._pace.settle,
             payload=_Payload(resource, identity, found, wanted),
         )
@@ -180,11 +182,12 @@ class PrivateEndpoint:
             service=wanted.service,
             subnet=wanted.subnet_id,
         )
-        creation = _Creation(azure, wanted.id, wanted.service, wanted.subnet_id, self._pace.approval)
-        seen = await applying.carry_out(create, lambda: writer.create_endpoint(wanted), creation)
+        creation = self._creation(view, azure, wanted.id, (wanted.service, wanted.subnet_id))
+        asked = now()
+        seen = await _create(applying, create, lambda: writer.create_endpoint(wanted), creation)
         self._fill(log, seen, wanted.id)
         if creation.last is not None and creation.last.connection != APPROVED:
-            raise await _still_pending(azure, creation.last)
+            raise await pending(azure, creation.last, asked=asked)
 
     # ------------------------------------------------------------ resume
 
@@ -207,10 +210,18 @@ class PrivateEndpoint:
             look = _Deletion(azure, resource)
         else:
             # What was asked for then; the fields may name another endpoint by now.
-            look = _Creation(azure, resource, facts.get("service", ""), facts.get("subnet", ""), self._pace.approval)
+            wanted = facts.get("service", ""), facts.get("subnet", "")
+            look = self._creation(view, azure, resource, wanted)
         seen = await find_out(view, change, look, azure=azure, log=log, progress=progress, pace=self._pace)
         if same_id(resource, _viewed(view)):
             self._fill(log, seen, resource)
+
+    def _afterwards(self, view: View) -> str:
+        """What follows once an endpoint is made anew."""
+        return submit_again(step_with(view, self._fills_id)) if self._fills_id else ""
+
+    def _creation(self, view: View, azure: AzureReader, resource: str, wanted: tuple[str, str]) -> _Creation:
+        return _Creation(azure, resource, wanted, approval=self._pace.approval, afterwards=self._afterwards(view))
 
     def _fill(self, log: Log, seen: Seen, resource: str) -> None:
         """What Azure made goes into the fields."""
@@ -230,6 +241,37 @@ def _viewed(view: View) -> str:
         return ""
 
 
+def asked_at(view: View) -> str:
+    """When this setup last asked for the endpoint that the fields name (RFC 3339 UTC); empty when it never did."""
+    resource = _viewed(view)
+    for change in reversed(tuple(view.snapshot.changes.values())):
+        facts = change.started.data.facts
+        if facts.get("does") == _CREATE and resource and same_id(facts.get("resource", ""), resource):
+            return change.started.ts
+    return ""
+
+
+async def _create(applying: Applying, write: Write, send: Callable[[], Awaitable[None]], creation: _Creation) -> Seen:
+    """Asks for the endpoint; again, after a growing wait, when Azure refuses the request for a reason that may pass.
+
+    Each try is a change of its own in the journal, and none is made when anything of that name is there.
+    """
+    waits = applying.pace.again
+    for number, wait in enumerate(waits, 2):
+        try:
+            return await applying.carry_out(write, send, creation)
+        except Problem as problem:
+            if not await creation.may_be_asked_again(problem):
+                raise
+        text = (
+            f"{write.name}: Azure does not know the link service; it says the same at times of a good one: "
+            f"asking again in {wait:g} s, try {number} of {len(waits) + 1}"
+        )
+        applying.progress(Moment("part", text, ready=0, wanted=1))
+        await asyncio.sleep(wait)
+    return await applying.carry_out(write, send, creation)
+
+
 def _write(does: str, resource: str, summary: str, commands: tuple[str, ...], *, undo: str = "", **facts: str) -> Write:
     return Write(
         does=does,
@@ -245,79 +287,12 @@ def _write(does: str, resource: str, summary: str, commands: tuple[str, ...], *,
 # ---------------------------------------------------------------- what is there
 
 
-def same_service(one: str, other: str) -> bool:
-    """Whether two services are the same, each as alias or Resource ID.
-
-    An alias begins with the service's name, so an alias and a Resource ID are compared by that: Azure tells no more.
-    """
-    if one.lower() == other.lower():
-        return True
-    if is_alias(one) == is_alias(other):
-        return same_id(one, other)
-    return _service_name(one) == _service_name(other)
-
-
-def _service_name(service: str) -> str:
-    if not is_alias(service):
-        return last_name(service).lower()
-    bits = service.lower().split(".")
-    place = next((number for number, bit in enumerate(bits) if is_guid(bit)), len(bits))
-    return ".".join(bits[:place])
-
-
-def in_words(found: Endpoint) -> str:
-    """Where an endpoint stands, with what the other side says of it."""
-    said = f" ({one_line(found.message)})" if found.message else ""
-    return f"provisioning {found.provisioning}, connection {found.connection or 'unknown'}{said}"
-
-
-def is_dead(found: Endpoint) -> bool:
-    """Whether it never becomes Approved any more: it has to be deleted and made anew (AZURE.md)."""
-    return found.connection in _DEAD or found.provisioning == PROVISIONING_FAILED
-
-
 def _require_free(found: Endpoint, service: str, subnet_id: str) -> None:
     """Raises Problem when the endpoint of that name is another one, or is on its way out."""
     if found.provisioning == DELETING:
-        raise _being_deleted(found)
+        raise being_deleted(found)
     if not is_as_wanted(found, service, subnet_id):
-        raise _taken(found, service, subnet_id)
-
-
-def is_as_wanted(found: Endpoint, service: str, subnet_id: str) -> bool:
-    """Whether an endpoint connects to this service, from this subnet."""
-    return same_service(found.service, service) and same_id(found.subnet_id, subnet_id)
-
-
-def differences(found: Endpoint, service: str, subnet_id: str) -> str:
-    """In what an endpoint is another one than the one that is wanted, in words."""
-    said = []
-    if not same_service(found.service, service):
-        said.append(f"it connects to {found.service} and not to {service}")
-    if not same_id(found.subnet_id, subnet_id):
-        said.append(f"it is in the subnet {found.subnet_id} and not in {subnet_id}")
-    return ", and ".join(said)
-
-
-def _taken(found: Endpoint, service: str, subnet_id: str) -> Problem:
-    return Problem(
-        "endpoint-taken",
-        f"There is a Private Endpoint {found.name} in {group_of(found.id)} already: "
-        f"{differences(found, service, subnet_id)}.",
-        means="It is somebody else's, or was made with other values. It is never overwritten.",
-        todo="Enter another endpoint name, or the values of the endpoint that is there.",
-        exit_code=EXIT_BAD,
-    )
-
-
-def _being_deleted(found: Endpoint) -> Problem:
-    return Problem(
-        "endpoint-deleting",
-        f"The Private Endpoint {found.name} is being deleted.",
-        means="Until it is gone, none of that name can be made.",
-        todo="Wait a minute, then run this step again.",
-        exit_code=EXIT_NOT_YET,
-    )
+        raise taken(found, service, subnet_id)
 
 
 async def _require_as_planned(azure: AzureReader, payload: _Payload) -> None:
@@ -340,6 +315,18 @@ def _essence(found: Endpoint | None) -> tuple[str, ...] | None:
     return found.service.lower(), found.subnet_id.lower(), found.provisioning, found.connection
 
 
+async def _place(azure: AzureReader, subnet_id: str, identity: AzureIdentity) -> tuple[Network, Subnet]:
+    """Where the endpoint is to be made. Raises Problem when that is not there."""
+    network_id = network_of(subnet_id)
+    network = await azure.network(network_id)
+    if network is None:
+        raise _not_found("no-network", "VNet", network_id, identity)
+    subnet = next((one for one in network.subnets if same_id(one.id, subnet_id)), None)
+    if subnet is None:
+        raise _not_found("no-subnet", "subnet", subnet_id, identity)
+    return network, subnet
+
+
 def _not_found(code: str, what: str, resource: str, identity: AzureIdentity) -> Problem:
     return Problem(
         code,
@@ -354,23 +341,31 @@ def _not_found(code: str, what: str, resource: str, identity: AzureIdentity) -> 
 
 
 class _Creation:
-    """Looks at an endpoint that was asked for. Pending is waited for `approval` seconds; `last` is what was seen."""
+    """Looks at an endpoint that was asked for. Pending is waited for `approval` seconds; `last` is what was seen.
 
-    def __init__(self, azure: AzureReader, resource: str, service: str, subnet_id: str, approval: float) -> None:
+    `wanted`: service and subnet. `afterwards`: what follows once it has to be made anew, as in `endpoint_states.dead`.
+    """
+
+    def __init__(
+        self, azure: AzureReader, resource: str, wanted: tuple[str, str], *, approval: float, afterwards: str
+    ) -> None:
         self._azure = azure
         self._resource = resource
-        self._wanted = (service, subnet_id)
+        self._wanted = wanted
         self._approval = approval
+        self._afterwards = afterwards
+        self._looked = False
         self._pending_since: float | None = None
         self.last: Endpoint | None = None
 
     async def __call__(self) -> Seen:
         """One GET."""
+        self._looked = True
         found = self.last = await self._azure.endpoint(self._resource)
         if found is None:
             return NOT_THERE
         said, facts = in_words(found), _facts(found)
-        problem = _bad_end(found, *self._wanted)
+        problem = bad_end(found, *self._wanted, self._afterwards)
         if problem is not None:
             return Seen(said, FAILED, problem=problem, facts=facts)
         if found.provisioning != SUCCEEDED:
@@ -381,6 +376,15 @@ class _Creation:
             self._pending_since = time.monotonic()
         waited = time.monotonic() - self._pending_since >= self._approval
         return Seen(said, DONE if waited else None, facts=facts)
+
+    async def may_be_asked_again(self, problem: Problem) -> bool:
+        """Whether the request itself was refused, for a reason that may pass, and left nothing of that name."""
+        if problem.code != SERVICE_UNKNOWN or self._looked:
+            return False
+        try:
+            return await self._azure.endpoint(self._resource) is None
+        except Problem:
+            return False
 
 
 class _Deletion:
@@ -400,76 +404,7 @@ class _Deletion:
 
 def _facts(found: Endpoint) -> dict[str, str]:
     facts = {"provisioning": found.provisioning, "connection": found.connection}
-    return {**facts, "private_ip": found.addresses[0]} if found.addresses else facts
-
-
-def _bad_end(found: Endpoint, service: str, subnet_id: str) -> Problem | None:
-    """Why this endpoint does not become what was asked for; None when it is, or may yet."""
-    if found.provisioning == DELETING:
-        return _being_deleted(found)
-    if not is_as_wanted(found, service, subnet_id):
-        return _taken(found, service, subnet_id)
-    if found.connection in _DEAD or found.provisioning == PROVISIONING_FAILED:
-        return _dead(found)
-    return None
-
-
-def _dead(found: Endpoint) -> Problem:
-    subscription = subscription_of(found.id)
-    again = "Then run this step again: its plan deletes the endpoint and makes it anew."
-    if found.connection == REJECTED:
-        code, what = "endpoint-rejected", f"The vendor rejected the connection of {found.name}."
-        todo = f"Ask the vendor why, and whether subscription {subscription} is registered. {again}"
-    elif found.connection == DISCONNECTED:
-        code, what = "endpoint-disconnected", f"The connection of {found.name} was cut: it is Disconnected."
-        todo = f"Ask the vendor whether they removed it. {again}"
-    else:
-        code, what = "endpoint-failed", f"Azure could not provision {found.name}."
-        todo = f"The endpoint's page in the Azure portal, Activity log, says why. {again}"
-    means = "No data goes through it, and it does not recover by itself."
-    return Problem(code, what, means=means, todo=todo, detail=found.message, exit_code=EXIT_BAD)
-
-
-# ---------------------------------------------------------------- waiting for the vendor
-
-
-async def _still_pending(azure: AzureReader, found: Endpoint) -> Problem:
-    return Problem(
-        "endpoint-pending",
-        f"{found.name} is made, but its connection is still {found.connection or 'unknown'}.",
-        means=await pending_diagnosis(azure, found),
-        todo="Send the vendor the message below, and look again when they have answered.",
-        detail=vendor_message(found),
-        exit_code=EXIT_NOT_YET,
-    )
-
-
-async def pending_diagnosis(azure: AzureReader, found: Endpoint) -> str:
-    """Why an endpoint may be Pending, in one sentence or two."""
-    subscription = subscription_of(found.id)
-    try:
-        approves = await _approves_itself(azure, subscription, found.location, found.service)
-    except Problem:
-        return f"It is in subscription {subscription}: compare that with the one registered with the vendor."
-    if approves:
-        return f"The service approves endpoints of subscription {subscription} by itself, so this one should be soon."
-    return (
-        f"The service likely does not approve endpoints of subscription {subscription} by itself. "
-        "Was this very subscription registered with the vendor?"
-    )
-
-
-def vendor_message(found: Endpoint) -> str:
-    """What to send to the vendor about an endpoint that is not approved: a text to copy."""
-    return "\n".join(
-        (
-            "Please approve the connection of this Azure Private Endpoint.",
-            f"Private Endpoint: {found.id}",
-            f"Subscription: {subscription_of(found.id)}",
-            f"Private Link Service: {found.service}",
-            f"Connection state: {in_words(found)}",
-        )
-    )
+    return {**facts, "private_ip": private_ip_of(found)} if found.addresses else facts
 
 
 # ---------------------------------------------------------------- planning
@@ -505,7 +440,7 @@ def _private_ip(view: View, found: Endpoint) -> str:
     """The address to put into the field; empty when it is there, is not known yet, or the field would refuse it."""
     if not found.addresses or view.value("private_ip") in found.addresses:
         return ""
-    parsed = parse_field(view, view.guide.fields()["private_ip"], found.addresses[0])
+    parsed = parse_field(view, view.guide.fields()["private_ip"], private_ip_of(found))
     return parsed.normalized if parsed.ok else ""
 
 
@@ -518,11 +453,14 @@ def _changes(wanted: WantedEndpoint, found: Endpoint | None, network: Network, s
     return created if found is None else (Change(REMOVE, f"endpoint {name} ({in_words(found)})"), *created)
 
 
-def _obstacle(found: Endpoint) -> Obstacle:
-    problem = _dead(found)
+def _obstacle(found: Endpoint, afterwards: str) -> Obstacle:
+    problem = dead(found)
+    said = (
+        f"{problem.what} {problem.means} It has to be deleted and made anew, under the same Resource ID; its "
+        "private IP may change, and the vendor has to let it in again."
+    )
     return Obstacle(
-        what=f"{problem.what} {problem.means} It has to be deleted and made anew, under the same Resource ID; its "
-        "private IP may change, and the vendor has to let it in again.",
+        what=" ".join(filter(None, (said, afterwards))),
         label="Delete, then create anew",
         risk="Other things of yours may use this endpoint, too: they lose its address until the new one is made.",
         word=("dead_endpoint", "replace"),
@@ -550,86 +488,3 @@ def _create_commands(wanted: WantedEndpoint) -> tuple[str, ...]:
 
 def _delete_commands(resource: str) -> tuple[str, ...]:
     return (az("network", "private-endpoint", "delete", "--ids", resource),)
-
-
-# ---------------------------------------------------------------- what matters before
-
-
-async def _notes(
-    azure: AzureReader, wanted: WantedEndpoint, network: Network, subnet: Subnet, *, replacing: bool
-) -> tuple[str, ...]:
-    """What may stand in the way, as far as reading can tell."""
-    subscription, group = subscription_of(wanted.id), group_of(wanted.id)
-    looks: dict[str, Any] = {}
-    if is_alias(wanted.service):
-        looks["whether the service can be seen"] = _visibility_note(azure, subscription, wanted)
-    looks["whether the service approves by itself"] = _approval_note(azure, subscription, wanted)
-    looks[f"whether {NAMESPACE} is registered"] = provider_note(azure, subscription)
-    looks[f"resource group {group}"] = group_note(azure, subscription, group)
-    looks["what is allowed"] = permission_note(azure, _actions(wanted, network, replacing=replacing))
-    return (*_subnet_notes(subnet), *await notes_of(looks))
-
-
-def _actions(wanted: WantedEndpoint, network: Network, *, replacing: bool) -> dict[str, tuple[str, ...]]:
-    """The ARM actions that are needed, by scope."""
-    verbs = ("read", "write", "delete") if replacing else ("read", "write")
-    return {
-        group_id(subscription_of(wanted.id), group_of(wanted.id)): (
-            *(f"{NAMESPACE}/privateEndpoints/{verb}" for verb in verbs),
-            f"{NAMESPACE}/networkInterfaces/read",
-        ),
-        network.id: (
-            f"{NAMESPACE}/virtualNetworks/read",
-            f"{NAMESPACE}/virtualNetworks/subnets/read",
-            f"{NAMESPACE}/virtualNetworks/subnets/join/action",
-        ),
-    }
-
-
-def _subnet_notes(subnet: Subnet) -> tuple[str, ...]:
-    notes = []
-    if subnet.endpoint_policies and subnet.endpoint_policies != "Disabled":
-        command = az(
-            *("network", "vnet", "subnet", "update", "--ids", subnet.id),
-            *("--private-endpoint-network-policies", "Disabled"),
-        )
-        notes.append(
-            f"subnet {subnet.name} has network policies for endpoints ({subnet.endpoint_policies}): Azure may refuse. "
-            f"They are switched off by: {command}"
-        )
-    if subnet.free == 0:
-        notes.append(f"subnet {subnet.name} likely has no free address left.")
-    return tuple(notes)
-
-
-async def _visibility_note(azure: AzureReader, subscription: str, wanted: WantedEndpoint) -> str:
-    for location in _regions(wanted.service, wanted.location):
-        if await azure.visible(subscription, location, wanted.service):
-            return ""
-    return (
-        f"the service is likely not visible to subscription {subscription}, and Azure would refuse. "
-        "Is the alias right, and was this very subscription registered with the vendor?"
-    )
-
-
-async def _approval_note(azure: AzureReader, subscription: str, wanted: WantedEndpoint) -> str:
-    if await _approves_itself(azure, subscription, wanted.location, wanted.service):
-        return ""
-    return (
-        f"the service likely does not approve endpoints of subscription {subscription} by itself: the connection may "
-        "stay Pending. Was this very subscription registered with the vendor?"
-    )
-
-
-async def _approves_itself(azure: AzureReader, subscription: str, location: str, service: str) -> bool:
-    for region in _regions(service, location):
-        if any(same_service(one, service) for one in await azure.auto_approved(subscription, region)):
-            return True
-    return False
-
-
-def _regions(service: str, location: str) -> tuple[str, ...]:
-    """Where to ask about a service: the alias' region first, then the VNet's. An older alias names none."""
-    bits = service.lower().split(".")
-    named = bits[-3] if is_alias(service) and len(bits) > 3 and not is_guid(bits[-3]) else ""
-    return tuple(dict.fromkeys(region for region in (named, location.lower()) if region))

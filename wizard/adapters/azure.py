@@ -19,6 +19,7 @@ from wizard.azure import (
     ARecord,
     AzureIdentity,
     Endpoint,
+    Interface,
     Network,
     Operation,
     Permission,
@@ -93,6 +94,10 @@ class AzureLooker:
     async def endpoints(self, subscription: str) -> tuple[Endpoint, ...]:
         """All Private Endpoints of a subscription: the pages of two lists."""
         return await self._look(azure_calls.endpoints, subscription)
+
+    async def interface(self, nic_id: str) -> Interface | None:
+        """One network interface; None when it is not there."""
+        return await self._look(azure_calls.interface, nic_id)
 
     async def visible(self, subscription: str, location: str, alias: str) -> bool:
         """Whether the subscription may see the link service of that alias."""

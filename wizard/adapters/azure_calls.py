@@ -20,6 +20,7 @@ from wizard.azure import (
     ARecord,
     AzureIdentity,
     Endpoint,
+    Interface,
     Network,
     Permission,
     ResourceGroup,
@@ -251,6 +252,17 @@ def endpoints(target: Target, subscription: str) -> tuple[Endpoint, ...]:
         nics = ask.pages(client.network_interfaces.list_all()) if found else []
     by_id = {text_at(nic, "id").lower(): nic for nic in nics}
     return tuple(_endpoint(one, by_id) for one in found)
+
+
+def interface(target: Target, nic_id: str) -> Interface | None:
+    """One network interface with whose it is; None when it is not there."""
+    subscription, group, name = ask.parts(nic_id, "networkInterfaces")
+    with ask.explained(target) as clients:
+        client = clients.network(target, subscription).network_interfaces
+        found = ask.or_none(lambda: client.get(group, name))
+    if found is None:
+        return None
+    return Interface(id=text_at(found, "id"), endpoint_id=text_at(found, "properties", "privateEndpoint", "id"))
 
 
 def _nic_id(one: Any) -> str:

@@ -86,7 +86,8 @@ _RULES: tuple[Rule, ...] = (
         "azure-link-service-unknown",
         "Azure does not know this link service.",
         "The alias or Resource ID is mistyped or no longer counts. Azure says the same at times of a good one.",
-        "Compare it with what the vendor gave you. If it is the same, try again in a minute.",
+        "Compare the field Link service alias with what the vendor gave you, then run this step again. If it is the "
+        "same, wait some minutes first.",
         EXIT_BAD,
     ),
     Rule(
@@ -94,15 +95,16 @@ _RULES: tuple[Rule, ...] = (
         "azure-link-service-not-visible",
         "The link service does not exist, or is not visible to this subscription.",
         "Most often the vendor has not been told this very subscription yet, or has not let it in yet.",
-        "Make sure that this subscription is registered with the vendor; after that it may take some minutes.",
+        "Compare the field Subscription ID with what is registered with the vendor. After a registration it may take "
+        "some minutes: then run this step again.",
     ),
     Rule(
         "PrivateEndpointCannotBeCreatedInSubnetThatHasNetworkPoliciesEnabled",
         "azure-subnet-policies",
         "The subnet does not allow private endpoints: its network policies are on.",
         "Nothing was created.",
-        "Choose another subnet, or have them turned off: "
-        "az network vnet subnet update --ids SUBNET --disable-private-endpoint-network-policies true",
+        "Choose another one in the field Subnet, or have them turned off, then run this step again: "
+        "az network vnet subnet update --ids SUBNET --private-endpoint-network-policies Disabled",
         EXIT_BAD,
     ),
     Rule(
@@ -110,7 +112,7 @@ _RULES: tuple[Rule, ...] = (
         "azure-reference-wrong",
         "Something that the request refers to is not there, or is in another region.",
         "The subnet was removed or is mistyped, or the endpoint's region is not that of its VNet.",
-        "Choose the subnet again; an endpoint always goes into the region of its VNet.",
+        "Choose the field Subnet again, then run this step again: its plan reads the VNet anew and takes its region.",
         EXIT_BAD,
     ),
     Rule(
@@ -118,7 +120,7 @@ _RULES: tuple[Rule, ...] = (
         "azure-subnet-full",
         "The subnet has no free address.",
         "Nothing was created.",
-        "Choose another subnet, or have this one enlarged.",
+        "Choose another one in the field Subnet, or have this one enlarged, then run this step again.",
         EXIT_BAD,
     ),
     Rule(
@@ -126,7 +128,8 @@ _RULES: tuple[Rule, ...] = (
         "azure-linked-forbidden",
         "Your account lacks the right {action} on something that the change refers to.",
         "It may make the resource itself, but not join it to the subnet or VNet.",
-        "Ask the owner of that network for the right {action} (in the role Network Contributor).",
+        "Ask the owner of that network for the right {action} (in the role Network Contributor), or hand this step off "
+        "to them.",
         names=r"does not have permission to " + _ACTION,
         otherwise=(("action", "to join"),),
     ),
@@ -135,7 +138,8 @@ _RULES: tuple[Rule, ...] = (
         FORBIDDEN,
         "Your account lacks the right {action}.",
         "Azure refused the request.",
-        "Ask the owner of the subscription for it. A right granted just now counts after a new `az login`.",
+        "Ask the owner of the subscription for it, or hand this step off. A right granted just now counts after a new "
+        "`az login`.",
         names=_ACTION,
         otherwise=(("action", "to do this"),),
     ),
@@ -151,28 +155,29 @@ _RULES: tuple[Rule, ...] = (
         "azure-locked",
         "A lock stands on this resource, its group or its subscription.",
         "Azure refuses every change until it is removed.",
-        "Ask whoever set the lock, which is named below.",
+        "Ask whoever set the lock, which is named below, to remove it for this; then run this step again.",
     ),
     Rule(
         "RetryableError",
         "azure-retry",
         "Azure could not do this right now.",
         "Azure itself says that it may work later.",
-        "Look again in a minute, then try again.",
+        "Wait a minute, then run this step again: its plan reads what is there.",
     ),
     Rule(
         "ConflictError Conflict AnotherOperationInProgress OperationPreempted InUseSubnetCannotBeUpdated",
         "azure-conflict",
         "Another change of the same resource is under way.",
         "Azure does one after the other.",
-        "Wait until that has ended (the resource shows it), then look again.",
+        "Wait until that has ended (the resource's page in the Azure portal shows it), then run this step again.",
     ),
     Rule(
         "MissingSubscriptionRegistration",
         "azure-provider-unregistered",
         "The subscription is not registered for {namespace}.",
         "Azure offers nothing of it there. The wizard does not register it by itself: that changes the subscription.",
-        "Run `az provider register --namespace {namespace}`, wait some minutes, then try again.",
+        "Run `az provider register --namespace {namespace} --subscription ID` with the ID in the "
+        "field Subscription ID. Wait some minutes, then run this step again.",
         names=r"namespace '(?P<namespace>[A-Za-z]{1,60}(?:\.[A-Za-z]{1,60}){0,4})'",
         otherwise=(("namespace", "Microsoft.Network"),),
     ),
@@ -181,14 +186,15 @@ _RULES: tuple[Rule, ...] = (
         "azure-changed-meanwhile",
         "It exists already, or was changed since we looked.",
         "Azure did nothing, so that nobody's change is lost.",
-        "Look again: what is there now is then shown.",
+        "Run this step again: its plan shows what is there now.",
     ),
     Rule(
         "BadRequest InvalidParameter",
         "azure-zone-overlap",
         "The VNet is linked to another zone of this name already.",
         "A VNet cannot have two zones of one name.",
-        "Use the zone that it is linked to: look again to find it.",
+        "Run this step again: its plan finds that zone and uses it. If it finds none, your account may not read it: "
+        "hand this step off to the team that keeps private DNS zones.",
         EXIT_BAD,
         pattern="overlapping namespaces",
     ),
@@ -197,7 +203,7 @@ _RULES: tuple[Rule, ...] = (
         "azure-group-missing",
         "The resource group does not exist.",
         "Nothing was created.",
-        "Choose another resource group, or have this one made.",
+        "Correct the field Resource group, or have that group made, then run this step again.",
         EXIT_BAD,
     ),
     Rule(
@@ -205,14 +211,14 @@ _RULES: tuple[Rule, ...] = (
         "azure-missing",
         "What this belongs to is not there, or not any more.",
         "Azure could do nothing.",
-        "Look again: what is missing is then made first.",
+        "Run this step again: its plan makes what is missing first.",
     ),
     Rule(
         "SubscriptionNotFound InvalidSubscriptionId",
         "azure-subscription-unknown",
         "Azure does not know this subscription, or shows it to others only.",
         "Its ID is mistyped, it is in another tenant or cloud, or your account has no role in it.",
-        "Check the ID with `az account list`; for another tenant run `az login --tenant TENANT`.",
+        "Compare the field Subscription ID with `az account list`; for another tenant run `az login --tenant TENANT`.",
         EXIT_BAD,
     ),
     Rule(

@@ -42,7 +42,17 @@ from wizard.adapters.azure import AzureActor, AzureLooker
 from wizard.adapters.azure_asking import SignInPrompt, Target
 from wizard.adapters.azure_errors import Failure, explain
 from wizard.adapters.sdk_process import SdkProcess
-from wizard.azure import ARecord, AzureIdentity, AzureReader, AzureWriter, Operation, WantedEndpoint, Zone, ZoneLink
+from wizard.azure import (
+    ARecord,
+    AzureIdentity,
+    AzureReader,
+    AzureWriter,
+    Interface,
+    Operation,
+    WantedEndpoint,
+    Zone,
+    ZoneLink,
+)
 
 ALIAS = "pls.0f4a2b6c-1d3e-4f5a-8b7c-9d0e1f2a3b4c.eastus.azure.privatelinkservice"
 PROVIDER = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network"
@@ -458,6 +468,17 @@ def test_a_connection_is_found_in_either_list(arm):
     assert found is not None and (found.connection, found.service) == ("Approved", ALIAS)
 
 
+@pytest.mark.parametrize("of", [ONE, "", None, 5])
+def test_one_interface(arm, of):
+    nic_id = f"{NETWORK}/networkInterfaces/pe-nic"
+    shown = interface("pe-nic", "10.0.0.4")
+    shown["properties"]["privateEndpoint"] = {"id": of}
+    arm.on("GET", nic_id, Reply(shown))
+    assert calls.interface(arm.target(), nic_id) == Interface(nic_id, of if of == ONE else "")
+    assert calls.interface(arm.target(), f"{nic_id}-2") is None
+    assert refused(lambda: calls.interface(arm.target(), ONE)).code == "azure-id-wrong"
+
+
 def test_an_interface_elsewhere_leads_nowhere_else(arm):
     for nic in ("/subscriptions/../../evil", f"{ONE}", f"{NETWORK}/networkInterfaces/..", "https://evil/x"):
         arm.on("GET", ONE, Reply(endpoint("pe", networkInterfaces=[{"id": nic}])))
@@ -717,6 +738,7 @@ async def test_every_look_and_change_from_the_screens_process(arm, process):
     assert await looker.network(VNET) is None
     assert await looker.endpoint(ONE) is None
     assert await looker.endpoints(SUBSCRIPTION) == ()
+    assert await looker.interface(f"{NETWORK}/networkInterfaces/pe-nic") is None
     assert await looker.a_record(ZONE, "@") is None
     assert await looker.visible(SUBSCRIPTION, "eastus", ALIAS)
     assert await looker.auto_approved(SUBSCRIPTION, "eastus") == ()

@@ -18,6 +18,8 @@ from azure.identity import AuthenticationRequiredError, CredentialUnavailableErr
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from wizard.adapters import azure_errors
 from wizard.adapters.azure_errors import Asked, Failure, explain, failure_in, problem_of
+from wizard.guides import DEFAULT
+from wizard.guides import guide as find_guide
 
 # Every code that AZURE.md names, and what it must come to be.
 KNOWN = {
@@ -53,6 +55,22 @@ def test_no_two_codes_share_a_next_step():
     assert len({problem.todo for problem in problems}) == len({problem.what for problem in problems}) == len(KNOWN)
 
 
+def test_a_field_that_a_next_step_names_is_one_of_the_guide():
+    labels = {field.label for field in find_guide(DEFAULT).fields().values()}
+    pattern = r"the field (Link service alias|[A-Z]\w*(?: ID| group)?)"
+    named = {code: re.findall(pattern, explain(Failure(code)).todo) for code in KNOWN}
+    assert {one for found in named.values() for one in found} <= labels
+    for code in ("InvalidPrivateLinkServiceId", "InvalidResourceReference", "MissingSubscriptionRegistration"):
+        assert named[code], code
+
+
+def test_every_refused_change_says_what_to_do_in_the_wizard():
+    """Run the step again, hand it off, or correct a field: what Azure itself would say ends in its portal."""
+    for code in KNOWN:
+        todo = explain(Failure(code)).todo
+        assert re.search("run this step again|hand this step off|then look again", todo, re.IGNORECASE), code
+
+
 def test_every_rule_can_be_said_without_names():
     for rule in azure_errors._RULES:
         for code in rule.codes.split():
@@ -75,7 +93,10 @@ def test_the_missing_right_is_named():
     problem = explain(Failure("LinkedAuthorizationFailed", linked))
     assert "subnets/join/action" in problem.what and "privateEndpoints/write" not in problem.what
     text = "The subscription is not registered to use namespace 'Microsoft.Network'. See https://aka.ms/x."
-    assert "--namespace Microsoft.Network`" in explain(Failure("MissingSubscriptionRegistration", text)).todo
+    assert (
+        "--namespace Microsoft.Network --subscription ID`"
+        in explain(Failure("MissingSubscriptionRegistration", text)).todo
+    )
 
 
 @pytest.mark.parametrize("hostile", ["'; rm -rf /", "\x1b[2J", "{sign_in}", "{", "A" * 100_000, "[red]x[/red]"])
