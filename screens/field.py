@@ -374,12 +374,12 @@ class FieldRow(Lines):
             for piece in whole:
                 lines.append(join(ink(piece[:left], QUIET), ink(piece[max(0, left) :], "$warning underline")))
                 left = max(0, left - len(piece))
-            return [*lines, ink(f"right arrow adds it{source}{self._key_of_list()}", QUIET)]
+            return [*lines, *wrapped(f"right arrow adds it{source}{self._key_of_list()}", width, QUIET)]
         offer = drafted.listed if self.input.value else self._first_offer(drafted)
         if offer is not None and (not self.input.value or self.input.has_focus):
             several = len(drafted.offers) > 1 and not self.input.value
             more = f", down shows {len(drafted.offers) - 1} more" if several else ""
-            more += self._key_of_list()
+            more = self._key_of_list() or more
             lead = ink(f"{offer.source}: ", QUIET)
             room = max(10, width - lead.cell_length)
             # A row of a list is known by its name, and the key beside it shows the rest.

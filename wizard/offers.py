@@ -134,7 +134,11 @@ def seen_by(view: View, owner: str | None) -> View:
 
 
 def together(offered: tuple[Offer, ...], listed: tuple[Offer, ...]) -> tuple[Offer, ...]:
-    """Offers of the setup and of a field's list, best first; what is in the list too is offered from there."""
+    """Offers of the setup and of a field's list, best first.
+
+    What is in the list too is offered from there, and nobody completes a beginning where whole values are.
+    """
+    offered = tuple(offer for offer in offered if not listed or not offer.partial)
     found = {offer.value.lower(): offer for offer in offered} | {offer.value.lower(): offer for offer in listed}
     return _best(found.values())
 
