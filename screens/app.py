@@ -77,6 +77,7 @@ class WizardApp(App[int]):
         self.farewell: list[str] = []
         self.closing = False
         self._change_due = False
+        self._list_due = False
 
     def get_default_screen(self) -> Screen[Any]:
         """The first frame."""
@@ -185,6 +186,21 @@ class WizardApp(App[int]):
         self.setup = setup
         if setup is not None:
             setup.on_change = self.changed
+            setup.lists.on_change = self.listed
+
+    def listed(self) -> None:
+        """There is more of a list; what else is shown is as it was, and drawing it again would hold up a key."""
+        if not self._list_due and self.is_running:
+            self._list_due = True
+            self.call_later(self._show_list)
+
+    def _show_list(self) -> None:
+        from screens.page import Page, Sheet
+
+        self._list_due = False
+        for screen in self.screen_stack:
+            if isinstance(screen, Page | Sheet) and screen.is_attached:
+                screen.list_changed()
 
     def changed(self) -> None:
         """Something worth showing changed; several changes at once are shown once."""

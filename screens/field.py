@@ -27,6 +27,8 @@ from screens.grid import LABEL, QUIET, Lines, cell, folded, ink, join, remarks, 
 from screens.line_input import LineInput
 from wizard.drafting import Drafted
 from wizard.guide import Field, ItemStep
+from wizard.listing import COULD_NOT_LOOK, LOOKING, SOURCE, Known
+from wizard.offers import Offer
 from wizard.text import clean
 
 REST_SECONDS = 2.0
@@ -70,6 +72,9 @@ class FieldModel:
 
 Draft = Callable[[FieldModel, str], Drafted]
 """Says what a typed text is, as a value of that field."""
+
+Listing = Callable[[FieldModel], Known | None]
+"""Says what is known of a field's list."""
 
 
 class FieldInput(LineInput):
@@ -148,17 +153,20 @@ class FieldRow(Lines):
     """A field on the screen: label, line, state word; the note below. All but the line is drawn by the row itself,
     since every widget that is seen costs time at every key.
 
-    Posts `Committed` when the draft should be taken, and `Wanted` for the file picker.
+    Posts `Committed` when the draft should be taken, `Wanted` for the picker of files or of what is in a list, and
+    `Entered` when there is a list to read.
     """
 
     class Committed(Message):
-        """The draft is finished. `model` is the field it was typed for, whatever the row shows meanwhile."""
+        """The draft is finished. `model` is the field it was typed for, whatever the row shows meanwhile; `source`
+        says where the text is from."""
 
-        def __init__(self, row: FieldRow, model: FieldModel, text: str) -> None:
+        def __init__(self, row: FieldRow, model: FieldModel, text: str, source: str) -> None:
             super().__init__()
             self.row = row
             self.model = model
             self.text = text
+            self.source = source
 
     class Drafting(Message):
         """The draft changed and has rested a moment: the page may say what it would make stale."""
@@ -175,16 +183,26 @@ class FieldRow(Lines):
             self.row = row
 
     class Wanted(Message):
-        """A file is to be picked for this field."""
+        """A file, or a row of its list, is to be picked for this field."""
 
         def __init__(self, row: FieldRow) -> None:
             super().__init__()
             self.row = row
 
-    def __init__(self, model: FieldModel, draft: Draft, *, text: str | None = None) -> None:
+    class Entered(Message):
+        """One is in a field that has a list: it is to be read."""
+
+        def __init__(self, row: FieldRow) -> None:
+            super().__init__()
+            self.row = row
+
+    def __init__(
+        self, model: FieldModel, draft: Draft, listing: Listing = lambda _: None, *, text: str | None = None
+    ) -> None:
         super().__init__(self._whole, classes="field")
         self.model = model
         self._draft = draft
+        self._listing = listing
         self._warning = ""
         self._said: tuple[str, str] | None = None
         self._drafted: Drafted | None = None
@@ -192,6 +210,7 @@ class FieldRow(Lines):
         self._typing = False
         self._offer = 0
         self._handed: str | None = None
+        self._taken: str | None = None
         self._resting: Timer | None = None
         self._warning_due: Timer | None = None
         self.input = FieldInput(
@@ -314,9 +333,26 @@ class FieldRow(Lines):
             lines.append(self._said)
         if self._warning:
             lines.append((STALE, self._warning))
+        if self.input.has_focus and self.model.field.lists is not None:
+            lines += self._listed(said=bool(extra))
         if not lines:
             return extra or [Content("")]
         return [*remarks(width, lines), *extra]
+
+    def _listed(self, *, said: bool) -> list[tuple[str, str]]:
+        """What is said of the field's list; `said`: what is offered from it says already which key shows the list."""
+        known = self._listing(self.model)
+        if known is not None and known.why:
+            return [(COULD_NOT_LOOK, known.why)]
+        if said:
+            return []
+        asking = f"asking {SOURCE}; " if known is not None and known.state == LOOKING else ""
+        return [("", f"{asking}f3 lists {known.counted if known is not None and known.rows else 'them'}")]
+
+    def _key_of_list(self) -> str:
+        """Which key shows the list, behind what is offered; empty without one."""
+        known = self._listing(self.model) if self.model.field.lists is not None else None
+        return f"; f3 lists {known.counted}" if known is not None and known.rows else ""
 
     def _parts(self, drafted: Drafted) -> list[tuple[str, str]]:
         if drafted.state == "wrong":
@@ -338,13 +374,17 @@ class FieldRow(Lines):
             for piece in whole:
                 lines.append(join(ink(piece[:left], QUIET), ink(piece[max(0, left) :], "$warning underline")))
                 left = max(0, left - len(piece))
-            return [*lines, ink(f"right arrow adds it{source}", QUIET)]
-        if drafted.offers and not self.input.value:
-            offer = drafted.offers[self._offer % len(drafted.offers)]
-            more = f", down shows {len(drafted.offers) - 1} more" if len(drafted.offers) > 1 else ""
+            return [*lines, *wrapped(f"right arrow adds it{source}{self._key_of_list()}", width, QUIET)]
+        offer = drafted.listed if self.input.value else self._first_offer(drafted)
+        if offer is not None and (not self.input.value or self.input.has_focus):
+            several = len(drafted.offers) > 1 and not self.input.value
+            more = f", down shows {len(drafted.offers) - 1} more" if several else ""
+            more = self._key_of_list() or more
             lead = ink(f"{offer.source}: ", QUIET)
             room = max(10, width - lead.cell_length)
-            value = shortened(offer.value, room) if not self.input.has_focus else offer.value
+            # A row of a list is known by its name, and the key beside it shows the rest.
+            brief = offer.listed or not self.input.has_focus
+            value = shortened(offer.value, room) if brief else offer.value
             if len(value) > room and self.input.has_focus:
                 below = [ink(one, "$warning underline") for one in folded(value, width)]
                 return [lead, *below, ink(f"right arrow takes it{more}", QUIET)]
@@ -358,7 +398,17 @@ class FieldRow(Lines):
             return wrapped(f"{self.model.secret_from} has it: right arrow takes it, unseen", width, QUIET)
         return []
 
+    def _first_offer(self, drafted: Drafted) -> Offer | None:
+        """The offer of an empty field that one has walked to."""
+        return drafted.offers[self._offer % len(drafted.offers)] if drafted.offers else None
+
     # ------------------------------------------------------------ typing
+
+    def listed(self) -> None:
+        """There is more in the field's list: what is typed is judged again, and what is offered is shown."""
+        if self._drafted is not None:
+            self._judge()
+        self._show_state()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """What the line began with is judged here; every key was answered before."""
@@ -410,6 +460,8 @@ class FieldRow(Lines):
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """What is offered is shown while one is here."""
+        if self.model.field.lists is not None:
+            self.post_message(self.Entered(self))
         self._show_state()
 
     def commit(self) -> None:
@@ -418,7 +470,7 @@ class FieldRow(Lines):
         if self.dirty:
             # Only to tell that it was handed over; a secret is not kept for that.
             self._handed = "" if self.model.field.secret else self.input.value
-            self.post_message(self.Committed(self, self.model, self.input.value))
+            self.post_message(self.Committed(self, self.model, self.input.value, self.source))
 
     def settled(self, value: str) -> None:
         """The draft was taken, or another answer was: `value` is committed and is shown from now on."""
@@ -460,6 +512,17 @@ class FieldRow(Lines):
         self.input.value = clean(text, limit=LONGEST_PASTE)
         self.input.cursor_position = len(self.input.value)
 
+    def take(self, value: str) -> None:
+        """Takes a row of the field's list: it is whole, so it is committed at once."""
+        self.fill(value)
+        self._taken = self.input.value
+        self.commit()
+
+    @property
+    def source(self) -> str:
+        """Where the text that stands here is from, as the journal says it."""
+        return SOURCE.lower() if self.input.value == self._taken else "typed"
+
     def on_key(self, event: Key) -> None:
         """Right arrow at the end takes what is offered; down walks through the offers of an empty field."""
         if event.key == "right" and self.input.cursor_at_end:
@@ -469,21 +532,21 @@ class FieldRow(Lines):
             elif offered := self._offered():
                 event.stop()
                 event.prevent_default()
-                self.fill(offered)
+                (self.take if offered.listed else self.fill)(offered.value)
         elif event.key in ("down", "up") and not self.input.value:
             self._offer += 1 if event.key == "down" else -1
             self._show_state()
-        elif event.key == "f3" and self.model.field.is_file:
+        elif event.key == "f3" and (self.model.field.is_file or self.model.field.lists is not None):
             event.stop()
             self.post_message(self.Wanted(self))
 
-    def _offered(self) -> str:
+    def _offered(self) -> Offer | None:
         drafted = self._drafted or self._draft(self.model, self.input.value)
+        if drafted.listed is not None:
+            return drafted.listed
         if drafted.completion:
-            return self.input.value + drafted.completion
-        if not drafted.offers or self.input.value:
-            return ""
-        return drafted.offers[self._offer % len(drafted.offers)].value
+            return Offer(self.input.value + drafted.completion, drafted.completion_source)
+        return None if self.input.value else self._first_offer(drafted)
 
 
 def _named(name: str, value: str) -> str:

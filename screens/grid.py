@@ -124,7 +124,7 @@ def shortened(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return text
     parts = text.split("/")
-    if text.startswith("/subscriptions/") and len(parts) > 4:
+    if text.startswith("/subscriptions/") and len(parts) > 4 and parts[4]:
         name = parts[-1] or f"{parts[-2]}/"  # what is offered may end where a name is to be typed
         for candidate in (f"/…{parts[2][:8]}…/{parts[4]}/…/{name}", f"…/{name}"):
             if cell_len(candidate) <= width:

@@ -32,7 +32,7 @@ LOOKING = (
 IN_A_FIELD = (
     ("right arrow", "at the end: takes what is offered, or adds the missing part"),
     ("enter", "keeps the value and goes on"),
-    ("f3", "picks a file, in a field for one"),
+    ("f3", "lists what Azure has, or picks a file, in a field for one"),
     ("paste", "in any form; the portal's helm commands whole, anywhere in the step"),
 )
 GLYPHS = (

@@ -50,6 +50,9 @@ class _Common(Attached):
         """No key acts on a screen that is not drawn yet: what leaves before it has come ends the app."""
         return cast("Widget", self).is_mounted
 
+    def list_changed(self) -> None:
+        """There is more of a list that is read in the background: show it."""
+
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """The hardware cursor follows the focus."""
         screen = cast("Screen[object]", self)

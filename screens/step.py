@@ -27,6 +27,8 @@ from screens.tabs import ItemTabs
 from state.clock import now
 from wizard.drafting import Drafted, drafted
 from wizard.impact import impact, impact_sentence
+from wizard.listing import Known, offers_of
+from wizard.offers import seen_by, together
 from wizard.view import item_steps
 
 if TYPE_CHECKING:
@@ -161,13 +163,22 @@ class StepPage(Page):
 
     def _rows(self) -> list[FieldRow]:
         drafts = self.open.drafts
-        return [FieldRow(field, self._draft, text=drafts.get(field.key)) for field in self.model.fields]
+        return [FieldRow(field, self._draft, self._listing, text=drafts.get(field.key)) for field in self.model.fields]
 
     def _draft(self, field: FieldModel, text: str) -> Drafted:
-        assert field.item_step is not None  # noqa: S101 - step_model says it of every field
-        view, offers = self.open.session.view(field.item_step), self.wizard.offers
-        offered = offers.of(view, field.field, field.owner) if offers is not None else ()
+        view = self._view_of(field)
+        offered = self.wizard.offers.of(view, field.field, field.owner) if self.wizard.offers is not None else ()
+        if field.field.lists is not None:
+            listed = offers_of(self.open.lists.of(view, field.field), view, field.field, field.owner, text)
+            offered = together(offered, listed)
         return drafted(view, field.field, field.owner, text, offered)
+
+    def _view_of(self, field: FieldModel) -> View:
+        assert field.item_step is not None  # noqa: S101 - step_model says it of every field
+        return seen_by(self.open.session.view(field.item_step), field.owner)
+
+    def _listing(self, field: FieldModel) -> Known | None:
+        return self.open.lists.of(self._view_of(field), field.field)
 
     def _draw_strip(self, width: int) -> list[Content]:
         return step_strip(steps_of(self.open), self.model.step.number, width)
@@ -211,6 +222,15 @@ class StepPage(Page):
             if field := fields.get((row.model.item_step, row.model.key)):
                 row.show(field)
         self._refresh()
+        # What the list of the field that one is in depends on may be known just now.
+        if (here := self._focused_row()) is not None and here.model.field.lists is not None:
+            self._read_list(here)
+
+    def list_changed(self) -> None:
+        """There is more of a list: the field one is in offers it."""
+        row = self._focused_row() if self.is_mounted and self.wizard.setup is not None else None
+        if row is not None and row.model.field.lists is not None:
+            row.listed()
 
     def _refresh(self) -> None:
         model = self.model
@@ -332,10 +352,10 @@ class StepPage(Page):
         for row in self.query(FieldRow):
             # Not by a message: it would come when the row is gone.
             if row.dirty:
-                self._commit(row, row.model, row.input.value)
+                self._commit(row, row.model, row.input.value, row.source)
 
-    def _commit(self, row: FieldRow, model: FieldModel, text: str) -> None:
-        self._do(lambda: step_fields.commit(self.wizard, row, model, text))
+    def _commit(self, row: FieldRow, model: FieldModel, text: str, source: str) -> None:
+        self._do(lambda: step_fields.commit(self.wizard, row, model, text, source))
 
     # ------------------------------------------------------------ what takes a while
 
@@ -361,7 +381,7 @@ class StepPage(Page):
     def on_field_row_committed(self, event: FieldRow.Committed) -> None:
         """A draft is finished: the session takes it, or the row says why not."""
         event.stop()
-        self._commit(event.row, event.model, event.text)
+        self._commit(event.row, event.model, event.text, event.source)
 
     def on_field_row_drafting(self, event: FieldRow.Drafting) -> None:
         """Says what the draft would make stale, before it is committed."""
@@ -375,8 +395,17 @@ class StepPage(Page):
         lost = impact(self.open.guide, session.snapshot, owner, key, found.normalized or None, now())
         row.warn(f"{impact_sentence(self.open.guide, lost)}. Enter keeps it, esc takes it back" if lost else "")
 
+    def on_field_row_entered(self, event: FieldRow.Entered) -> None:
+        """The list of the field one is in is read in the background."""
+        event.stop()
+        self._read_list(event.row)
+
+    def _read_list(self, row: FieldRow) -> None:
+        if self.wizard.setup is not None and row.is_attached:
+            self.open.lists.ask(self._view_of(row.model), row.model.field)
+
     def on_field_row_wanted(self, event: FieldRow.Wanted) -> None:
-        """A file is to be picked."""
+        """A file, or a row of a list, is to be picked."""
         event.stop()
         self._ask(lambda: step_fields.pick(self.wizard, event.row))
 

@@ -9,6 +9,8 @@ from screens.dialogs import Confirm
 from state.problem import Problem
 from wizard.drafting import drafted, examined_file
 from wizard.identifiers import strip_token
+from wizard.listing import SOURCE
+from wizard.offers import seen_by
 from wizard.secret import Secret
 from wizard.text import clean, one_line
 
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from wizard.view import View
 
 
-async def commit(app: WizardApp, row: FieldRow, model: FieldModel, text: str) -> None:
+async def commit(app: WizardApp, row: FieldRow, model: FieldModel, text: str, source: str) -> None:
     """Hands a finished draft to the session; what can't be taken stays as a draft, and the row says why.
+
+    `source` is that of a value: typed, or where it was taken from.
 
     The row may have left the screen by then, and more may have been typed into it.
     """
@@ -37,7 +41,7 @@ async def commit(app: WizardApp, row: FieldRow, model: FieldModel, text: str) ->
             setup.guarded(setup.session.set_field, model.owner, model.field.key, look.path, file=look.facts)
             taken = True
         else:
-            done = setup.guarded(setup.session.set_field, model.owner, model.field.key, text)
+            done = setup.guarded(setup.session.set_field, model.owner, model.field.key, text, source=source)
             taken = done.parsed.ok or not text.strip()
     except Problem as problem:
         taken = False
@@ -85,8 +89,36 @@ async def take_secret(app: WizardApp, row: FieldRow) -> None:
         row.forget()
 
 
+async def pick_listed(app: WizardApp, row: FieldRow) -> None:
+    """Picks a row of a field's list."""
+    from screens.list_picker import PickListed, Typed
+
+    model = row.model
+    assert model.item_step is not None  # noqa: S101 - step_model says it of every field
+    field, view = model.field, seen_by(app.opened.session.view(model.item_step), model.owner)
+    lists = app.opened.lists
+    sheet = PickListed(field.label, lambda again: lists.ask(view, field, again=again), lambda: lists.of(view, field))
+    chosen = await app.ask(sheet)
+    if not row.is_attached or row.model.key != model.key:
+        return
+    if isinstance(chosen, Typed):
+        row.fill(chosen.text)
+    elif isinstance(chosen, str):
+        if clean(chosen) != chosen:
+            raise Problem(
+                "not-drawable",
+                f"{SOURCE} has a name there with characters that can't be shown.",
+                means="It could not be told from another one, so it was not taken.",
+                todo="Type the value, or pick another row.",
+            )
+        row.take(chosen)
+
+
 async def pick(app: WizardApp, row: FieldRow) -> None:
-    """Picks a file for a field."""
+    """Picks a file for a field, or a row of its list."""
+    if row.model.field.lists is not None:
+        await pick_listed(app, row)
+        return
     from screens.file_picker import PickFile
 
     chosen = await app.ask(PickFile(row.model.field.label, value=row.input.value or row.model.value))

@@ -65,13 +65,17 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A VNet. `dns_servers`: its own ones; then linked zones are asked only where those forward to Azure."""
+    """A VNet. `dns_servers`: its own ones; then linked zones are asked only where those forward to Azure.
+
+    `prefixes`: its address space.
+    """
 
     id: str
     name: str
     location: str
     dns_servers: tuple[str, ...] = ()
     subnets: tuple[Subnet, ...] = ()
+    prefixes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ LONGEST_LINE = 600
 
 HOSTS_SHOWN = 4
 
+INCOMPLETE = "not complete"
+
 # Marks after which a value may go on.
 _GOES_ON = "-_./:()"
 
@@ -35,8 +37,9 @@ class Drafted:
 
     `state`: empty, not complete, wrong or ok. `message`: one line, what is wrong or comes next, "" when ok. `note`:
     what is known about an ok value. `completion`: the tail that would follow what is typed, from the parser
-    (`completion_source` "") or an offer. `offers`: what may be taken into an empty field. `normalized`: "" unless ok,
-    and always "" for a secret.
+    (`completion_source` "") or an offer. `offers`: what may be taken into an empty field. `listed`: the row of the
+    field's list that is offered for what is typed, to be taken whole: it goes on so, or is called so. `normalized`: ""
+    unless ok, and always "" for a secret.
     """
 
     state: str
@@ -46,6 +49,7 @@ class Drafted:
     completion: str = ""
     completion_source: str = ""
     offers: tuple[Offer, ...] = ()
+    listed: Offer | None = None
     normalized: str = ""
 
 
@@ -59,27 +63,46 @@ def drafted(view: View, field: Field, owner: str | None, text: str, offers: tupl
     if parsed.state == EMPTY:
         where = field.where or parsed.next
         return Drafted(EMPTY, parsed.parts, _line(where), offers=() if field.secret else offers)
-    completion, source = ("", "") if field.secret else _completion(text, parsed.completion, offers)
+    completion, offer = ("", None) if field.secret else _completion(text, parsed.completion, offers)
+    source = offer.source if offer is not None else ""
+    listed = offer if offer is not None and offer.listed else None
     if not parsed.ok:
+        if not completion and (called := _called(text, offers)) is not None:
+            return Drafted(INCOMPLETE, message=_line(f"found by its name: {called.name}"), listed=called)
         message = _line((parsed.message or "").removeprefix(f"{parsed.state}: "))
-        return Drafted(parsed.state, parsed.parts, message, completion=completion, completion_source=source)
+        return Drafted(
+            parsed.state, parsed.parts, message, completion=completion, completion_source=source, listed=listed
+        )
     if field.rule and (complaint := field.rule(parsed.normalized, view)):
-        return Drafted(WRONG, parsed.parts, _line(complaint), completion=completion, completion_source=source)
+        return Drafted(
+            WRONG, parsed.parts, _line(complaint), completion=completion, completion_source=source, listed=listed
+        )
     normalized = "" if field.secret else parsed.normalized
-    return Drafted(OK, parsed.parts, "", _line(parsed.note), completion, source, normalized=normalized)
+    return Drafted(OK, parsed.parts, "", _line(parsed.note), completion, source, listed=listed, normalized=normalized)
 
 
-def _completion(text: str, certain: str, offers: tuple[Offer, ...]) -> tuple[str, str]:
-    """The parser's tail, else the rest of the first offer that begins as `text` does, in any case; and its source."""
+def _completion(text: str, certain: str, offers: tuple[Offer, ...]) -> tuple[str, Offer | None]:
+    """The rest of the first offer that begins as `text` does, in any case, and that offer; a row of the field's list
+    goes before the parser's tail, which goes before all others."""
     if not text[-1].isalnum() and text[-1] not in _GOES_ON:
-        return "", ""  # behind a blank or a quote nothing can be appended
-    if certain:
-        return certain, ""
+        return "", None  # behind a blank or a quote nothing can be appended
     begun = text.lstrip()
-    for offer in offers:
-        if len(offer.value) > len(begun) and offer.value[: len(begun)].lower() == begun.lower():
-            return offer.value[len(begun) :], offer.source
-    return "", ""
+    going_on = [one for one in offers if len(one.value) > len(begun) and _same(one.value[: len(begun)], begun)]
+    offer = next((one for one in going_on if one.listed), None)
+    if certain and offer is None:
+        return certain, None
+    offer = offer or next(iter(going_on), None)
+    return (offer.value[len(begun) :], offer) if offer is not None else ("", None)
+
+
+def _called(text: str, offers: tuple[Offer, ...]) -> Offer | None:
+    """The row of the field's list whose name is meant by `text`, which is no beginning of a value; None without one."""
+    named = [one for one in offers if one.listed and text.strip().lower() in one.name.lower()]
+    return next((one for one in named if _same(one.name, text)), next(iter(named), None))
+
+
+def _same(one: str, other: str) -> bool:
+    return one.strip().lower() == other.strip().lower()
 
 
 def _line(text: str) -> str:

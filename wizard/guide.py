@@ -6,16 +6,18 @@ A guide is data plus pure functions. Nothing here reads a file, asks a network o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from state.events import Evidence
     from wizard.ports import Readers, Writers
     from wizard.secret import Secret
     from wizard.view import View
+
+T = TypeVar("T")
 
 SELF_SERVICE = "self-service"
 
@@ -62,15 +64,57 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of a list, as they come.
+
+    `who`: as whom they are read; `remark`: what the list does not hold, and why.
+    """
+
+    rows: tuple[Listed, ...] = ()
+    who: str = ""
+    remark: str = ""
+
+
+class Reads(Protocol):
+    """What a list reads with: each read is made once, whichever lists ask for it."""
+
+    @property
+    def readers(self) -> Readers: ...
+
+    async def once(self, what: str, about: str, read: Callable[[], Awaitable[T]]) -> T:
+        """The answer of `read`, which is called only when nothing fresh is known of `what` `about` that.
+
+        Raises the Problem that the read raised; the next one who asks makes it again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """What a field's value may be picked from. `things` says what the rows are, such as `VNets`, and `one` of them.
+
+    `read` reads them from outside, in batches as they come, for the values known so far; it raises Problem when it
+    can't. `needs`: the fields whose values decide what is in it. `columns`: heading and cells of each of a row's
+    columns, the most telling first: where there is no room, the last ones are left out.
+    """
+
+    one: str
+    things: str
+    read: Callable[[View, Reads], AsyncIterator[Batch]]
+    needs: tuple[str, ...] = ()
+    columns: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One input. `kind` is an identifier kind (wizard.identifiers), `owner` the item kind it belongs to.
 
     `owner` None means the whole setup. `where` tells a person where to find the value. A `secret` is never
     journalled. `affects_proof` False: a change of it makes no evidence stale (a timeout). `rule` compares a parsed
     value with others and returns what is wrong, or None. `offer` builds a value, or its beginning, from others that
-    are known already; `offer_source` tells the user where it is from, such as `from step 2`. `lists` reads from outside
-    what may be picked, for the values known so far. `from_action`: acting, in this step or an earlier one, fills it, so
-    that it may be empty before; whoever confirms a step without that enters it.
+    are known already; `offer_source` tells the user where it is from, such as `from step 2`. `lists`: what there is
+    outside to pick from. `from_action`: acting, in this step or an earlier one, fills it, so that it may be empty
+    before; whoever confirms a step without that enters it.
     """
 
     key: str
@@ -87,7 +131,7 @@ class Field:
     rule: Callable[[str, View], str | None] | None = None
     offer: Callable[[View], str | None] | None = None
     offer_source: str = ""
-    lists: Callable[[View, Readers], Awaitable[tuple[Listed, ...]]] | None = None
+    lists: ListOf | None = None
     from_action: bool = False
 
 

@@ -6,7 +6,7 @@ its portal. Every offer is one that the field would take as it is, or the right 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -33,11 +33,16 @@ _ONE_OF_A_KIND = frozenset(("endpoint-name", "private-ip", "hostname"))
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A value to take, cleaned; `source` tells the user where it is from. `partial`: the user completes it."""
+    """A value to take, cleaned; `source` tells the user where it is from. `partial`: the user completes it.
+
+    `listed`: it is a row of the field's list (wizard.listing), and `name` is what people call it.
+    """
 
     value: str
     source: str
     partial: bool = False
+    name: str = ""
+    listed: bool = False
 
 
 class Offers:
@@ -50,10 +55,10 @@ class Offers:
         view = seen_by(view, owner)
         found: dict[str, Offer] = {}
         for value, source in self._values(view, field, owner):
-            offer = _offer(view, field, value, source)
+            offer = offer_of(view, field, value, source)
             if offer is not None:
                 found.setdefault(offer.value, offer)
-        return tuple(sorted(found.values(), key=lambda offer: offer.partial)[:MOST])
+        return _best(found.values())[:MOST]
 
     def _values(self, view: View, field: Field, owner: str | None) -> Iterator[tuple[str, str]]:
         if field.offer:
@@ -70,15 +75,21 @@ class Offers:
 
 
 class SandboxOffers(Offers):
-    """What the sandbox's portal shows as well: the content of its answers file."""
+    """What the sandbox's portal shows as well: of its answers file, what a vendor's portal would show.
+
+    What there is in Azure is picked from Azure, what acting fills comes from acting, and what follows from other values
+    is offered by the guide, in a rehearsal as later.
+    """
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
 
     def _from_portal(self, view: View, field: Field, owner: str | None) -> Iterator[tuple[str, str]]:
+        if field.lists or field.from_action or field.offer:
+            return
         value = self._value(view, field, owner)
         # The portal knows one item of each kind: what is its alone is not offered to a second one.
-        if not (field.key in unique_keys(view.guide) and value in _held_elsewhere(view, field, owner)):
+        if not (field.key in unique_keys(view.guide) and value in held_elsewhere(view, field, owner)):
             yield value, PORTAL
 
     def _value(self, view: View, field: Field, owner: str | None) -> str:
@@ -122,6 +133,20 @@ def seen_by(view: View, owner: str | None) -> View:
     return replace(view, items=items, relations=view.relations or Relations(view.guide, view.snapshot))
 
 
+def together(offered: tuple[Offer, ...], listed: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    """Offers of the setup and of a field's list, best first.
+
+    What is in the list too is offered from there, and nobody completes a beginning where whole values are.
+    """
+    offered = tuple(offer for offer in offered if not listed or not offer.partial)
+    found = {offer.value.lower(): offer for offer in offered} | {offer.value.lower(): offer for offer in listed}
+    return _best(found.values())
+
+
+def _best(offers: Iterable[Offer]) -> tuple[Offer, ...]:
+    return tuple(sorted(offers, key=lambda offer: offer.partial))
+
+
 @cache
 def unique_keys(guide: Guide) -> frozenset[str]:
     """The fields whose value belongs to one item alone, so that no other is offered it.
@@ -132,7 +157,7 @@ def unique_keys(guide: Guide) -> frozenset[str]:
     return frozenset(named | {key for key, field in guide.fields().items() if field.kind in _ONE_OF_A_KIND})
 
 
-def _offer(view: View, field: Field, value: str, source: str) -> Offer | None:
+def offer_of(view: View, field: Field, value: str, source: str) -> Offer | None:
     """An offer of `value`, normalised; None for what the field would call wrong."""
     if not value:
         return None
@@ -176,11 +201,11 @@ def _from_other_items(view: View, field: Field, owner: str | None) -> Iterator[t
     """What other items of the same kind have here, where it may be the same. A file is one item's own."""
     if field.is_file or field.key in unique_keys(view.guide):
         return
-    for value, item in _held_elsewhere(view, field, owner).items():
+    for value, item in held_elsewhere(view, field, owner).items():
         yield value, f"as for {one_line(item.partition('/')[2], limit=40)}"
 
 
-def _held_elsewhere(view: View, field: Field, owner: str | None) -> dict[str, str]:
+def held_elsewhere(view: View, field: Field, owner: str | None) -> dict[str, str]:
     """The values of `field` at other items of `owner`'s kind, each with the first item that has it."""
     if owner is None or field.owner is None:
         return {}

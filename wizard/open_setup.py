@@ -19,6 +19,7 @@ from state.problem import Problem
 from wizard.environment import connected, resolve_environment
 from wizard.guide import Guide, ItemStep, Plan
 from wizard.guides import guide as find_guide
+from wizard.listing import Lists
 from wizard.ports import LEAVE, Readers, Writers
 from wizard.secret import Secret
 from wizard.session import Session
@@ -59,6 +60,12 @@ class OpenSetup:
     _tasks: dict[ItemStep, asyncio.Task[None]] = field(default_factory=dict)
     _adapters: AsyncExitStack = field(default_factory=AsyncExitStack)
     _held: list[Secret] = field(default_factory=list)
+    lists: Lists = field(init=False)
+    """What may be picked into fields, as far as it was read."""
+
+    def __post_init__(self) -> None:
+        """Lists read with whatever reads at that moment."""
+        self.lists = Lists(lambda: self.session.readers, self._unknown)
 
     @property
     def name(self) -> str:
@@ -81,6 +88,7 @@ class OpenSetup:
     async def connect(self) -> None:
         """Makes the adapters of the setup's environment; contacts nothing. Nothing of a copied file is used before
         `point_to` confirmed it."""
+        await self.lists.forget()
         await self._adapters.aclose()
         self._adapters = AsyncExitStack()
         self.session.readers, self.session.writers = Readers(), Writers()
@@ -235,7 +243,7 @@ class OpenSetup:
         """Stops what runs, or leaves it running alone; frees the lock. Returns the head of the journal."""
         for task in self._tasks.values():
             task.cancel(LEAVE if leave_running else None)
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), self.lists.forget(), return_exceptions=True)
         await self._adapters.aclose()
         self.writer.close()
         return self.writer.head

@@ -49,7 +49,8 @@ class _Still(datetime):
 def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One moment, one user on one host, in UTC, without blinking."""
     monkeypatch.setattr("state.clock.datetime", _Still)
-    monkeypatch.setattr("wizard.work.time", SimpleNamespace(monotonic=lambda: MONOTONIC))
+    for clock in ("wizard.work.time", "wizard.listing.time"):
+        monkeypatch.setattr(clock, SimpleNamespace(monotonic=lambda: MONOTONIC))
     monkeypatch.setattr("pwd.getpwuid", lambda uid: SimpleNamespace(pw_name="ada", pw_dir="/nowhere"))
     system = os.uname()
     monkeypatch.setattr(os, "uname", lambda: os.uname_result((system[0], "build-01", *system[2:])))

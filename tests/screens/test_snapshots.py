@@ -10,7 +10,9 @@ import random
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
@@ -21,6 +23,7 @@ from screens.chrome import Choice
 from screens.dialogs import Ask, Choose, CopySheet, Note
 from screens.file_picker import PickFile
 from screens.home import HomePage
+from screens.list_picker import PickListed
 from screens.log import LogPage
 from screens.page import Sheet
 from screens.preflight import PreflightPage
@@ -32,11 +35,13 @@ from tests.screens.harness import LARGE, SMALL, out_of_view, places_in, shown, t
 from tests.screens.snapshots import ACCEPT, MONOTONIC, STORED, accepting, cut, difference, drawn, still
 from tests.setups import DPM, MINIO, VALUES, make_setup
 from tests.setups import SUBSCRIPTION as SUBSCRIPTION_ID
-from tests.wizard.engine import DNS, ENDPOINT, MARK, TOKEN, UPDATE, Cluster, Helm, Resolver, release
+from tests.wizard.engine import DNS, ENDPOINT, GUIDE, MARK, TOKEN, UPDATE, Cluster, Helm, Resolver, release, step_of
+from tests.wizard.listed_world import FORBIDDEN
 from wizard import opening
 from wizard.doctor import OK
-from wizard.guide import Moment
+from wizard.guide import Listed, Moment
 from wizard.guides import DEFAULT
+from wizard.listing import COULD_NOT_LOOK, LOOKING, Known, row_of
 from wizard.open_setup import OpenSetup, new_setup
 from wizard.ports import Readers, Writers
 from wizard.safe_yaml import load_typed
@@ -49,7 +54,7 @@ SIZES = (LARGE, SMALL)
 STATES = (
     "home-empty", "home", "new", "preflight", "step-1-empty", "step-3-typed", "step-5-bad", "step-7-ready",
     "step-7-confirm", "step-7-running", "step-7-failed", "step-8-unproven", "resume", "review", "help", "log",
-    "evidence", "note", "ask", "choose", "copy", "pick-file",
+    "evidence", "note", "ask", "choose", "copy", "pick-file", "pick-listed", "pick-refused",
 )  # fmt: skip
 LOOKS = ("mono", "light")
 
@@ -287,7 +292,24 @@ def sheets(home: Path) -> dict[str, Sheet]:
         "choose": Choose("Go to", [(str(number), f"{number} Step {number}") for number in range(1, 9)], here="3"),
         "copy": CopySheet(f"az network private-endpoint show --ids {VNET}\n  --query name", "Sent to wl-copy."),
         "pick-file": PickFile("Values file", value=f"{downloads}/"),
+        "pick-listed": picking(LOOKING, begun=MONOTONIC - 3),
+        "pick-refused": picking(COULD_NOT_LOOK, problem=FORBIDDEN, rows=()),
     }
+
+
+def picking(state: str, **changes: Any) -> PickListed:
+    """The picker of VNets, in one state of their list."""
+    lists = step_of(GUIDE, "endpoint").fields[2].lists
+    assert lists is not None
+    other = "/subscriptions/0d2b5a1c-6f0e-4a77-8c39-2e4b1f5d9a60/resourceGroups/rg-hub/providers/x/virtualNetworks/hub"
+    rows = (
+        Listed(VNET, "vnet-weu", ("10.20.0.0/16", "200", "westeurope", "rg-net", "")),
+        Listed(f"{VNET}-old", "vnet-weu-old", ("10.21.0.0/16 +1", "0", "westeurope", "rg-net", ""), "no free address"),
+        Listed(other, "hub", ("10.0.0.0/16", "61,024", "westeurope", "rg-hub", "Shared hub"), "own DNS servers"),
+    )
+    known = Known(lists, state=state, rows=tuple(map(row_of, rows)), who="ada@example.com")
+    shown_now = replace(known, **changes)
+    return PickListed("VNet", lambda _: shown_now, lambda: shown_now)
 
 
 async def test_step_5(here: Path, album: Album):

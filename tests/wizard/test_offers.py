@@ -10,7 +10,7 @@ import yaml
 
 from state.events import Data, FieldSet, FileFacts, GuideRef, Header
 from state.snapshot import Snapshot, fold
-from tests.setups import ALIAS, DPM, ENDPOINT_ID, MINIO, SUBNET, SUBSCRIPTION, VALUES
+from tests.setups import ALIAS, DPM, MINIO, SUBNET, SUBSCRIPTION, VALUES
 from tests.wizard.engine import GUIDE, TOKEN, items, snapshot_of
 from wizard.answers import Answers, read_answers
 from wizard.guide import Field, Guide
@@ -185,7 +185,8 @@ def test_what_names_one_item_alone_is_not_offered_to_another(key: str):
     second = {"subscription": "subscription/other", "endpoint": "endpoint/pe-neu", "dpe": "dpe/dpe-02"}
     owner = second[GUIDE.fields()[key].owner or ""]
     snapshot = snapshot_of(*FIRST, *SECOND, *items("subscription/other"), *every_value())
-    assert offered(snapshot, key, owner) == []
+    theirs = {value for _, known, value in VALUES if known == key}
+    assert not theirs & {value for value, _ in offered(snapshot, key, owner)}
 
 
 def test_a_values_file_is_one_dpes_own():
@@ -256,13 +257,51 @@ def written(folder: Path, change: Callable[[dict[str, dict[str, dict[str, object
     return read_answers(folder / "answers.yml")
 
 
-@pytest.mark.parametrize(("owner", "key", "value"), VALUES)
+# What Azure knows, what acting fills, and what follows from other values.
+NOT_AT_THE_PORTAL = {"subscription_id", "resource_group", "subnet", "endpoint_name", "private_ip", "endpoint_id"}
+
+
+@pytest.mark.parametrize(("owner", "key", "value"), [one for one in VALUES if one[1] not in NOT_AT_THE_PORTAL])
 def test_the_portal_offers_every_value_for_whichever_name(answers: Answers, owner: str | None, key: str, value: str):
     named = {"subscription": "subscription/mine", "endpoint": "endpoint/mine", "dpe": "dpe/mine"}
     mine = owner and named[owner.partition("/")[0]]
     snapshot = snapshot_of(*items(*named.values(), links=[("dpe/mine", "endpoint/mine")]))
     first = offered(snapshot, key, mine, SandboxOffers(answers))[0]
     assert first == ("sandbox" if key == "environment_name" else value, PORTAL)
+
+
+@pytest.mark.parametrize("key", [*sorted(NOT_AT_THE_PORTAL), "vnet", "cluster_vnet"])
+def test_what_no_vendors_portal_shows_is_not_offered_from_there(tmp_path: Path, key: str):
+    def know_all(named: dict[str, dict[str, dict[str, object]]]) -> None:
+        named["endpoint"]["pe-weu"]["vnet"] = named["dpe"]["dpe-01"]["cluster_vnet"] = VNET
+
+    owner = f"{GUIDE.fields()[key].owner}/mine"
+    snapshot = snapshot_of(
+        *items("subscription/mine", "endpoint/mine", "dpe/mine", links=[("dpe/mine", "endpoint/mine")])
+    )
+    found = offered(snapshot, key, owner, SandboxOffers(written(tmp_path, know_all)))
+    assert PORTAL not in {source for _, source in found}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pe-weu", "pe-weu"),
+        ("weu", "pe-weu"),
+        ("pe", "pe-pe"),
+        ("x" * 63, "pe-" + "x" * 61),
+        ("x" * 60 + "---", "pe-" + "x" * 60),
+        ("pe-", "pe"),
+    ],
+)
+def test_nobody_has_to_invent_a_name_for_the_endpoint(name: str, value: str):
+    assert offered(snapshot_of(*items(f"endpoint/{name}")), "endpoint_name", f"endpoint/{name}") == [
+        (value, "suggested")
+    ]
+
+
+def test_a_name_that_another_endpoint_gets_is_not_offered():
+    assert offered(snapshot_of(*items("endpoint/pe-weu", "endpoint/weu")), "endpoint_name", "endpoint/weu") == []
 
 
 def test_the_item_of_the_same_name_goes_before_the_first(tmp_path: Path):
@@ -285,22 +324,9 @@ def test_the_item_of_the_same_name_goes_before_the_first(tmp_path: Path):
 def test_what_is_one_items_own_is_not_offered_to_a_second(answers: Answers):
     snapshot = snapshot_of(*FIRST, *SECOND, *every_value())
     offers = SandboxOffers(answers)
-    assert offered(snapshot, "private_ip", "endpoint/pe-neu", offers) == []
-    assert offered(snapshot, "private_ip", "endpoint/pe-weu", offers) == [("10.20.1.4", PORTAL)]
+    assert offered(snapshot, "dpm_host", "dpe/dpe-02", offers) == []
+    assert offered(snapshot, "dpm_host", "dpe/dpe-01", offers) == [(DPM, PORTAL)]
     assert offered(snapshot, "registry", "dpe/dpe-02", offers) == [("registry.example.com", PORTAL)]
-
-
-def test_whole_values_of_the_portal_come_before_beginnings(answers: Answers):
-    values = typed("subscription/main", subscription_id=SUBSCRIPTION) + typed("endpoint/pe-weu", resource_group="rg-1")
-    found = offered(snapshot_of(*FIRST, *values), "subnet", "endpoint/pe-weu", SandboxOffers(answers))
-    assert [source for _, source in found] == [PORTAL, "from steps 2 and 3"]
-
-
-def test_an_id_of_what_was_typed_goes_before_the_portals(answers: Answers):
-    values = every_value(without=("endpoint_name",)) + typed("endpoint/pe-weu", endpoint_name="pe-own")
-    found = offered(snapshot_of(*FIRST, *values), "endpoint_id", "endpoint/pe-weu", SandboxOffers(answers))
-    # The portal's is of another endpoint than the one named in step 3: the field would call it wrong.
-    assert found == [(ENDPOINT_ID.replace("pe-weu", "pe-own"), "from steps 2 and 3")]
 
 
 def test_the_portals_timeout_goes_before_the_default(answers: Answers):

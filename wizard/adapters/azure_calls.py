@@ -200,6 +200,7 @@ def _network(one: Any) -> Network:
         location=text_at(one, "location"),
         dns_servers=tuple(map(text, list_at(one, "properties", "dhcpOptions", "dnsServers"))),
         subnets=tuple(map(_subnet, list_at(one, "properties", "subnets"))),
+        prefixes=tuple(filter(None, map(text, list_at(one, "properties", "addressSpace", "addressPrefixes")))),
     )
 
 

@@ -6,6 +6,7 @@ Follows Ataccama's document of that name, eight steps, in our own words. A field
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from wizard.guide import (
@@ -16,15 +17,19 @@ from wizard.guide import (
     HELM,
     Action,
     Attestation,
+    Batch,
     Check,
     Field,
     Finding,
     Guide,
     ItemKind,
+    ListOf,
+    Reads,
     Reference,
     Step,
 )
 from wizard.identifiers.arm_id import name_after
+from wizard.identifiers.names import PRIVATE_ENDPOINT
 from wizard.view import View
 
 if TYPE_CHECKING:
@@ -115,6 +120,15 @@ def _subnet_begun(view: View) -> str | None:
     return f"{vnet}/subnets/" if vnet else _vnet_begun(view)
 
 
+def _endpoint_name(view: View) -> str | None:
+    """A name nobody has to invent: as the endpoint is called here, marked as one; None where another would get it."""
+    own = view.name(ENDPOINT)
+    name = (own if own.startswith("pe-") else f"pe-{own}")[: PRIVATE_ENDPOINT.longest].rstrip("-")
+    others = [one for one in view.snapshot.items.get(ENDPOINT, ()) if one != own]
+    free = own and name not in others and PRIVATE_ENDPOINT.check(name, open_end=False).state == "ok"
+    return name if free else None
+
+
 def _own_endpoint_id(view: View) -> str | None:
     begun, name = _network(view), view.value("endpoint_name")
     return f"{begun}privateEndpoints/{name}" if begun.endswith("Microsoft.Network/") and name else None
@@ -122,6 +136,34 @@ def _own_endpoint_id(view: View) -> str | None:
 
 # ---------------------------------------------------------------- what looks and acts
 # Imported when somebody looks or acts: `list` reads a guide too, and has a start-up budget (DESIGN.md section 8).
+
+
+async def _subscriptions(view: View, reads: Reads) -> AsyncIterator[Batch]:
+    from wizard.actions import azure_lists
+
+    async for batch in azure_lists.subscriptions(view, reads):
+        yield batch
+
+
+async def _resource_groups(view: View, reads: Reads) -> AsyncIterator[Batch]:
+    from wizard.actions import azure_lists
+
+    async for batch in azure_lists.resource_groups(view, reads):
+        yield batch
+
+
+async def _vnets(view: View, reads: Reads) -> AsyncIterator[Batch]:
+    from wizard.actions import azure_lists
+
+    async for batch in azure_lists.vnets(view, reads):
+        yield batch
+
+
+async def _subnets(view: View, reads: Reads) -> AsyncIterator[Batch]:
+    from wizard.actions import azure_lists
+
+    async for batch in azure_lists.subnets(view, reads):
+        yield batch
 
 
 async def _subscription(view: View, readers: Readers) -> Finding:
@@ -190,6 +232,32 @@ def _helm_release() -> Action:
     return HelmRelease(hosts=_HOSTS, token="token")  # noqa: S106 - the name of a field
 
 
+# ---------------------------------------------------------------- what Azure knows
+
+_SUBSCRIPTIONS = ListOf(
+    "subscription",
+    "subscriptions",
+    _subscriptions,
+    columns=(("Subscription ID", 36), ("State", 9), ("Tenant", 36)),
+)
+_GROUPS = ListOf(
+    "resource group", "resource groups", _resource_groups, needs=("subscription_id",), columns=(("Region", 18),)
+)
+_VNETS = ListOf(
+    "VNet",
+    "VNets",
+    _vnets,
+    needs=("subscription_id",),
+    columns=(("Address space", 18), ("Free", 6), ("Region", 14), ("Group", 20), ("Subscription", 20)),
+)
+_SUBNETS = ListOf(
+    "subnet",
+    "subnets",
+    _subnets,
+    needs=("subscription_id", "vnet"),
+    columns=(("Addresses", 18), ("Free", 6), ("VNet", 16), ("Group", 20), ("Subscription", 20)),
+)
+
 # ---------------------------------------------------------------- the steps
 
 CONNECTIVITY = Step(
@@ -241,6 +309,7 @@ REGISTER = Step(
             owner=SUBSCRIPTION,
             where="Azure portal, Subscriptions, column Subscription ID",
             sample="8d2f41c7-5b1e-4f0a-9a77-0c1d2e3f4a5b",
+            lists=_SUBSCRIPTIONS,
         ),
     ),
     after=("connectivity",),
@@ -285,6 +354,7 @@ CREATE_ENDPOINT = Step(
             owner=ENDPOINT,
             where="the group the endpoint is created in",
             sample="rg-net-data",
+            lists=_GROUPS,
         ),
         Field(
             "vnet",
@@ -296,6 +366,7 @@ CREATE_ENDPOINT = Step(
             default=_vnet_of_subnet,
             offer=_vnet_begun,
             offer_source=_STEPS_2_AND_3,
+            lists=_VNETS,
         ),
         Field(
             "subnet",
@@ -306,6 +377,7 @@ CREATE_ENDPOINT = Step(
             rule=_subnet_in_vnet,
             offer=_subnet_begun,
             offer_source=_STEPS_2_AND_3,
+            lists=_SUBNETS,
         ),
         Field(
             "endpoint_name",
@@ -314,6 +386,8 @@ CREATE_ENDPOINT = Step(
             owner=ENDPOINT,
             where="the name the endpoint gets, or has",
             sample="pe-ataccama-weu",
+            offer=_endpoint_name,
+            offer_source="suggested",
         ),
         Field(
             "private_ip",
@@ -421,6 +495,7 @@ DNS = Step(
             where="the VNet the cluster is in, where it is not the endpoint's: the zones are linked to it",
             required=False,
             default=lambda view: view.value("vnet") or None,
+            lists=_VNETS,
         ),
     ),
     uses=("private_ip", "subscription_id", "resource_group"),
