@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.bench.azure_server import add_endpoints
 from tests.end_to_end.harness import Machine, changed
 from tests.sandbox.arm.served import SECRET, Azure, served
 from tests.wizard.azure_world import FAST
@@ -38,7 +39,7 @@ from wizard.open_setup import new_setup
 from wizard.places import Places
 from wizard.ports import Readers, Writers
 from wizard.sandbox.arm.timing import Timing
-from wizard.sandbox.arm.world import add_subscription, resource
+from wizard.sandbox.arm.world import add_subscription
 from wizard.sandbox.process import running
 from wizard.session import Session
 
@@ -220,18 +221,6 @@ async def _endpoints(here: Wire, subscriptions: int, each: int) -> list[tuple[En
         add_endpoints(here.azure, name, each)
     here.asked()
     return await asyncio.gather(*map(here.looker.endpoints, names))
-
-
-def add_endpoints(azure: Azure, subscription: str, count: int) -> None:
-    """So many endpoints, each with its interface, are there."""
-    network = f"/subscriptions/{subscription}/resourceGroups/rg-many/providers/Microsoft.Network"
-    for number in range(count):
-        nic = f"{network}/networkInterfaces/pe-{number:03}-nic"
-        address = {"properties": {"privateIPAddress": f"10.1.{number // 200}.{number % 200 + 4}"}}
-        azure.arm.store.put(resource(nic, "Microsoft.Network/networkInterfaces", {"ipConfigurations": [address]}))
-        endpoint = {"provisioningState": "Succeeded", "networkInterfaces": [{"id": nic}]}
-        named = f"{network}/privateEndpoints/pe-{number:03}"
-        azure.arm.store.put(resource(named, "Microsoft.Network/privateEndpoints", endpoint, location="westeurope"))
 
 
 @pytest.mark.parametrize(

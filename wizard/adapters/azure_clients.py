@@ -231,7 +231,8 @@ def _credential(cloud: str, identity: str, endpoint: str | None, header: str | N
     if identity == "managed":
         # The SDK reads these from the environment alone; this one is the child's, and the screen's stays as it is.
         os.environ.update(IDENTITY_ENDPOINT=endpoint or "", IDENTITY_HEADER=header or "")
-        return azure.identity.ManagedIdentityCredential(use_env_settings=False)  # no proxy: it is on loopback
+        # On loopback: no proxy, and nothing to wait for, however long a Retry-After says.
+        return azure.identity.ManagedIdentityCredential(use_env_settings=False, retry_total=0)
     return azure.identity.DefaultAzureCredential(authority=authority, process_timeout=CLI_TIMEOUT)
 
 
