@@ -110,6 +110,11 @@ def _turn(setup: OpenSetup, at: Standing) -> tuple[str, str, str]:
     running, whose = setup.running(), at.whose
     if running:
         return _running(setup, running, whose)
+    # Looks and plans are short and say nothing, unless Azure has them wait.
+    waiting = [work for work in setup.work.values() if work.running and work.log]
+    if waiting:
+        said = waiting[-1].log[-1].text
+        return "running", said, said
     if whose.mine:
         return "your turn", whose.sentence, whose.short
     if whose.owed and not whose.finished:

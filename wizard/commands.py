@@ -81,7 +81,10 @@ def _guide_ref(guide: Guide) -> Any:
 
 async def _run(writer: Writer, guide: Guide, answers: Answers, environment: EnvironmentSet) -> int:
     held = tuple(answers.secrets.values())
-    async with connected(environment, drop_env=answers.dropped_env, held=lambda: held, say=say) as (readers, writers):
+    async with connected(environment, drop_env=answers.dropped_env, held=lambda: held, say=say, told=say) as (
+        readers,
+        writers,
+    ):
         session = Session(writer, guide, current_actor("run"), readers=readers, writers=writers)
         work = Run(session, answers, say_line)
         session.set_environment(environment)
@@ -213,7 +216,7 @@ async def _readers_of(snapshot: Snapshot) -> AsyncIterator[Readers]:
         )
         yield Readers()
     else:
-        async with connected(recorded.data) as (readers, _):
+        async with connected(recorded.data, told=say_line) as (readers, _):
             yield readers
 
 
@@ -233,7 +236,7 @@ async def _doctor(places: Places, given: Mapping[str, Any], namespace: str, outp
     from wizard import doctor as examining
 
     environment = resolve_environment(given)
-    async with connected(environment) as (readers, _):
+    async with connected(environment, told=say_line) as (readers, _):
         lines = await examining.examine(environment, readers, places.real.state_dir, namespace)
     if output == "json":
         checks = [

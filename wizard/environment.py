@@ -192,11 +192,13 @@ async def connected(
     drop_env: frozenset[str] = frozenset(),
     held: Callable[[], Sequence[Secret]] = _nothing_held,
     say: Callable[[str], None] = lambda _: None,
+    told: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[tuple[Readers, Writers]]:
     """The adapters of an environment, for as long as the block lasts. Nothing is contacted before it is asked.
 
     `drop_env` names variables that held secrets, `held` tells the secrets themselves: neither reaches a child.
-    `say` is told what the user should know about this machine.
+    `say` is told what the user should know about this machine; `told`, in the context of who called, what Azure lets
+    us know while a call goes on: that it asks to slow down.
     """
     from wizard.adapters import azure, cluster, helm
     from wizard.adapters.dns import DnsLooker
@@ -213,7 +215,9 @@ async def connected(
         target = _azure_target(environment)
         # Two children: a sign-in that hangs must not hold up a look at the cluster, and Azure's SDKs are large.
         sdk = SdkProcess((*cluster.MODULES, *helm.MODULES), drop_env=drop_env, scratch=directory.path)
-        azure_sdk = SdkProcess(azure.MODULES, drop_env=drop_env, scratch=directory.path)
+        azure_sdk = SdkProcess(
+            azure.MODULES, drop_env=drop_env, scratch=directory.path, at_once=azure.AT_ONCE, told=told
+        )
         sdk.warm()
         if target is not None:
             azure_sdk.warm(after=sdk)

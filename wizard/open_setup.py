@@ -7,6 +7,7 @@ its screen is left. Everything runs on one event loop; `on_change` is called whe
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from state.clock import now
 from state.events import EnvironmentSet, GuideRef
 from state.problem import Problem
 from wizard.environment import connected, resolve_environment
-from wizard.guide import Guide, ItemStep, Plan
+from wizard.guide import Guide, ItemStep, Moment, Plan
 from wizard.guides import guide as find_guide
 from wizard.listing import Lists
 from wizard.ports import LEAVE, Readers, Writers
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from state.snapshot import ChangeRecord
     from state.store import Writer
     from wizard.places import Places
+
+
+_working: contextvars.ContextVar[Work | None] = contextvars.ContextVar("working", default=None)
+"""The work that a task is part of; tasks that it makes inherit it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ class OpenSetup:
         recorded = self.session.snapshot.environment
         if recorded is None or not self.session.environment_is_ours():
             return
-        adapters = connected(recorded.data, held=lambda: tuple(self._held), say=self.notes.append)
+        adapters = connected(recorded.data, held=lambda: tuple(self._held), say=self.notes.append, told=self._told)
         self.session.readers, self.session.writers = await self._adapters.enter_async_context(adapters)
 
     async def point_to(self, given: Mapping[str, Any]) -> None:
@@ -192,7 +197,15 @@ class OpenSetup:
         self._tasks[work.item_step] = asyncio.create_task(self._run(work, run))
         self.on_change()
 
+    def _told(self, text: str) -> None:
+        """What an adapter has to say while a call goes on belongs to the work that called it."""
+        work = _working.get()
+        if work is not None and work.running:
+            work.report(Moment("line", text))
+            self.on_change()
+
     async def _run(self, work: Work, run: Callable[[Work], Coroutine[Any, Any, None]]) -> None:
+        _working.set(work)
         try:
             await run(work)
             work.finish()

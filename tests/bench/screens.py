@@ -98,16 +98,25 @@ class _Screens:
         self._nowhere = {"kubeconfig": str(directory / "kubeconfig"), "kube_context": "bench"}
         Path(self._nowhere["kubeconfig"]).write_text(_kubeconfig())
 
-    def _fresh(self, cluster: Mapping[str, str] | None = None) -> dict[str, str]:
+    def _fresh(self, sandbox: tuple[Machine, Mapping[str, str]] | None = None) -> dict[str, str]:
         """The environment with a new state directory and one setup in it, left at step 3's alias."""
-        state = self._directory / f"state-{next(self._states)}"
-        where = cluster or self._nowhere
-        pointed = EnvironmentSet(kubeconfig=where["kubeconfig"], kube_context=where["kube_context"], helm=str(HELM_4))
+        machine, where = sandbox or (None, self._nowhere)
+        state = machine.state_dir if machine else self._directory / f"state-{next(self._states)}"
+        pointed = EnvironmentSet(
+            kubeconfig=where["kubeconfig"],
+            kube_context=where["kube_context"],
+            helm=str(HELM_4),
+            sandbox=machine is not None,
+            arm_url=where.get("arm_url"),
+            identity_endpoint=where.get("identity_endpoint"),
+            ca_file=where.get("ca_file"),
+        )
         without_alias = [one for one in data_of(EVENTS) if getattr(one, "value", "") != ALIAS]
         # What was answered last is where one goes on: step 3.
         last = FieldSet(item="endpoint/pe-weu", field="private_ip", value="10.20.1.5")
         make_own(state, NAME, [pointed, *without_alias[1:], last])
-        return self._env | {"PRIVATELINK_STATE_DIR": str(state)}
+        env = machine.env() | _terminal_of(self._env) if machine else self._env
+        return env | {"PRIVATELINK_STATE_DIR": str(state)}
 
     def _wizard(self, env: Mapping[str, str], *arguments: str) -> Pty:
         return Pty([self._script, *arguments], env)
@@ -185,10 +194,12 @@ class _Screens:
         yield from key_rows("key, SDKs loading", self._bare_input, found, BUSY, most=BIG)
 
     @contextlib.contextmanager
-    def _at_alias(self, cluster: Mapping[str, str] | None = None, *, hold: bool = False) -> Iterator[Pty]:
+    def _at_alias(
+        self, sandbox: tuple[Machine, Mapping[str, str]] | None = None, *, hold: bool = False
+    ) -> Iterator[Pty]:
         """The program at step 3's first field. `hold` stops the SDK child in its imports until it is let go on."""
         held = None
-        with self._wizard(self._fresh(cluster), "resume", NAME) as terminal:
+        with self._wizard(self._fresh(sandbox), "resume", NAME) as terminal:
             try:
                 while hold and held is None and "[ Go on" not in terminal.text() and terminal.read(PATIENCE):
                     if (held := _sdk_child(terminal.pid)) is not None:
@@ -238,31 +249,33 @@ class _Screens:
     # ------------------------------------------------------------ memory
 
     def memory(self) -> Iterator[Row]:
-        """What the screen's process holds beside hello, before and after the first call of a cluster."""
+        """What the screen's process holds beside hello, before and after the first looks at Azure and at a cluster."""
         if not HELM_4.exists():
             yield Row("memory", "", "", "get helm with: make tools", "", NOT_MEASURED)
             return
-        # A cluster that answers: after a look that is refused, the SDK child is ended.
+        # Both answer: after a look that is refused, an SDK child may be ended.
+        machine = self._machine("sandbox")
         with (
-            self._machine("cluster").sandbox() as info,
+            machine.sandbox() as info,
             self._bare("hello") as other,
-            self._at_alias(info) as ours,
+            self._at_alias((machine, info)) as ours,
         ):
             other.wait(bare.HELLO)
             other.settle(0.3)
             hello = _pss(other.pid)
             _until_loaded(ours)
             yield memory_row("memory at a step", hello, _pss(ours.pid))
-            _go(ours, 4, 5, 6, 7)
+            _go(ours, 4)
+            _look(ours, "Azure does not know this subscri")
+            yield memory_row("memory after a look at Azure", hello, _pss(ours.pid))
+            _go(ours, 5, 6, 7)
             ours.wait(focused("Registry token"))
-            ours.forget()
-            ours.press(LOOK)
-            ours.wait("has no workloads")
-            ours.settle()
-            yield memory_row("memory after a look at a cluster", hello, _pss(ours.pid))
-            child = _sdk_child(ours.pid)
-            assert child is not None, "the SDK child is gone after the look"
-            yield memory_row("memory of the SDK child", hello, _pss(child), budget=None)
+            _look(ours, "has no workloads")
+            yield memory_row("memory after a look at a cluster too", hello, _pss(ours.pid))
+            children = _sdk_children(ours.pid)
+            assert len(children) == 2, f"after the looks there are {len(children)} SDK children"
+            for what, child in zip(("clusters", "Azure"), children, strict=True):
+                yield memory_row(f"memory of the SDK child for {what}", hello, _pss(child), budget=None)
 
 
 # ---------------------------------------------------------------- ways through the screens
@@ -279,6 +292,14 @@ def _go(terminal: Pty, *numbers: int) -> None:
         terminal.forget()
         terminal.press(NEXT)
         terminal.wait(GUIDE_STEPS[number - 1].title)
+
+
+def _look(terminal: Pty, shown: str) -> None:
+    """Looks at the step, until what is found is drawn."""
+    terminal.forget()
+    terminal.press(LOOK)
+    terminal.wait(shown)
+    terminal.settle()
 
 
 def _enter(terminal: Pty, shown: str | re.Pattern[str]) -> None:
@@ -420,14 +441,20 @@ def memory_row(what: str, hello: tuple[int, int], ours: tuple[int, int], budget:
     return Row(what, beside, shown, f"{ratio:.2f} ×", f"≤ {budget:g} ×", OK if ratio <= budget else OVER)
 
 
-def _sdk_child(pid: int) -> int | None:
-    """The process that the SDKs run in; None while there is none."""
+def _sdk_children(pid: int) -> list[int]:
+    """The processes that the SDKs run in, oldest first: for clusters, then for Azure."""
+    found: list[int] = []
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
                 if b"sdk_child" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    return int(child)
-    return None
+                    found.append(int(child))
+    return sorted(found)
+
+
+def _sdk_child(pid: int) -> int | None:
+    """The first of them; None while there is none."""
+    return next(iter(_sdk_children(pid)), None)
 
 
 def _cpu(pid: int | None) -> int | None:
@@ -440,10 +467,11 @@ def _cpu(pid: int | None) -> int | None:
 
 
 def _until_loaded(terminal: Pty) -> None:
-    """Waits until the SDK child has imported what it needs: it computes no more."""
+    """Waits until the SDK children have imported what they need: they compute no more. The second comes at once after
+    the first."""
     end = time.monotonic() + PATIENCE
-    earlier: int | None = -1
-    while (now := _cpu(_sdk_child(terminal.pid))) is None or now != earlier:
+    earlier = -1
+    while not (now := sum(_cpu(child) or 0 for child in _sdk_children(terminal.pid))) or now != earlier:
         assert time.monotonic() < end, "no SDK child, or it does not come to rest"
         earlier = now
         terminal.settle_for(0.3)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,10 @@ from tests.screens.at_step import (
 )
 from tests.screens.harness import out_of_view
 from tests.setups import SUBSCRIPTION
+from tests.wizard.azure_world import World
 from tests.wizard.engine import DNS, ENDPOINT, MARK, RESOURCE_ID, TOKEN, UPDATE, Cluster, Helm, release
 from tests.wizard.engine import SUBSCRIPTION as REGISTER
+from wizard.azure import AzureIdentity
 from wizard.guide import ItemStep
 from wizard.open_setup import OpenSetup
 from wizard.ports import Readers, Writers
@@ -510,3 +514,32 @@ async def _some_keys(tmp_path: Path, dice: random.Random, count: int) -> int:
         assert at.journalled(), pressed[-12:]
         assert TOKEN.reveal() not in at.on_disk()
     return len(pressed)
+
+
+class _Throttled(World):
+    """Answers when it is let go, and has told by then that it waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: Callable[[str], None] = lambda _: None
+        self.go = asyncio.Event()
+
+    async def identity(self) -> AzureIdentity:
+        self.told("Azure asks to slow down: waiting 5 s, then asking again\x1b[31m")
+        await self.go.wait()
+        return await super().identity()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_wait_that_azure_asks_for_is_shown(tmp_path: Path, size: tuple[int, int]):
+    """Looks and plans have no log of their own; the band is seen wherever one has scrolled to."""
+    world = _Throttled()
+    async with at_step(tmp_path, ENDPOINT, attested("register"), readers=Readers(azure=world), size=size) as at:
+        world.told = at.setup._told
+        for begin in (at.setup.look, at.setup.plan):
+            begin(ENDPOINT)
+            await at.until(lambda: "running Azure asks to slow down: waiting 5 s" in " ".join(at.text.split()))
+            world.go.set()
+            await at.setup.settled(ENDPOINT)
+            await at.until(lambda: "Azure asks to slow down" not in at.text)
+            world.go.clear()

@@ -14,7 +14,7 @@ from typing import TypeVar, TypeVarTuple
 from state.problem import EXIT_NOT_YET, Problem
 from wizard.adapters import azure_calls, azure_changes, azure_errors
 from wizard.adapters.azure_asking import SignInPrompt, Target
-from wizard.adapters.sdk_process import SdkProcess
+from wizard.adapters.sdk_process import ENDED, SdkProcess
 from wizard.azure import (
     ARecord,
     AzureIdentity,
@@ -38,6 +38,9 @@ T = TypeVar("T")
 MODULES = ("azure.identity", "azure.mgmt.network", "azure.mgmt.privatedns", "wizard.adapters.azure_clients")
 """What the SDK child imports as it starts, to be ready for this adapter."""
 
+AT_ONCE = 6
+"""Calls that the SDK child runs side by side: a plan makes about nine, and Azure takes 100 to 300 ms for each."""
+
 CALL_TIMEOUT = 90.0  # seconds for one call, which may be several pages, a retry, and a cold `az`
 SIGN_IN_POLL = 1.0  # seconds between two questions whether somebody has signed in
 
@@ -51,10 +54,20 @@ class AzureLooker:
     def __init__(self, target: Target, process: SdkProcess) -> None:
         self._target = replace(target, read_only=True)
         self._process = process
+        self._naming: set[asyncio.Future[None]] = set()
 
     async def identity(self) -> AzureIdentity:
-        """As whom Azure is asked, from a token fetched now."""
-        return await self._look(azure_calls.identity)
+        """As whom Azure is asked, from a token fetched now.
+
+        What is asked for after it waits for it, so that all of it is seen by this identity: evidence names it.
+        """
+        named = asyncio.get_running_loop().create_future()
+        self._naming.add(named)
+        try:
+            return await self._ask(azure_calls.identity)
+        finally:
+            self._naming.discard(named)
+            named.set_result(None)
 
     async def sign_in(self, show: Callable[[SignInPrompt], None]) -> AzureIdentity:
         """Sign in; `show` is told the page and the code, once, before anybody is waited for.
@@ -128,7 +141,18 @@ class AzureLooker:
         return await self._look(azure_calls.a_record, zone_id, name)
 
     async def _look(self, func: Callable[[Target, *Ts], T], *args: *Ts) -> T:
+        if self._naming:
+            await asyncio.wait(self._naming)
+        return await self._ask(func, *args)
+
+    async def _ask(self, func: Callable[[Target, *Ts], T], *args: *Ts) -> T:
         try:
+            try:
+                return await self._process.call(func, self._target, *args, timeout=CALL_TIMEOUT)
+            except Problem as problem:
+                if problem.code != ENDED:
+                    raise
+            # A change beside it may have been given up, and the child with it. Looking twice does no harm.
             return await self._process.call(func, self._target, *args, timeout=CALL_TIMEOUT)
         except TimeoutError:
             raise Problem(
@@ -179,10 +203,10 @@ class AzureActor:
 
     async def _act(self, func: Callable[[Target, *Ts], None], *args: *Ts) -> None:
         try:
-            await self._process.call(func, self._target, *args, timeout=CALL_TIMEOUT)
+            await self._process.call(func, self._target, *args, timeout=CALL_TIMEOUT, changes=True)
         except TimeoutError:
             raise azure_errors.outcome_unknown(f"No answer within {CALL_TIMEOUT:.0f} seconds.") from None
         except Problem as problem:
-            if problem.code != "sdk-process-ended":
+            if problem.code != ENDED:
                 raise
             raise azure_errors.outcome_unknown(problem.what) from None

@@ -86,7 +86,7 @@ def signed_in(target: Target) -> AzureIdentity | None:
     if begun is not None:
         if begun.running:
             return None
-        del _sign_ins[target]
+        _sign_ins.pop(target, None)
         if begun.error is not None:
             with ask.explained(target):
                 raise begun.error

@@ -132,7 +132,8 @@ def operation(target: Target, resource_id: str) -> Operation:
             means=problem.means,
             todo=problem.todo,
         )
-    _operations[resource_id.lower()] = ended
+    if _operations.get(resource_id.lower()) is known:  # else another change of it has begun since
+        _operations[resource_id.lower()] = ended
     return ended
 
 

@@ -53,6 +53,8 @@ class Token:
     """One identity's access token, kept for all clients: a reader and a writer must act as the same one.
 
     azure-core keeps a token in every client of its own; `refresh_on` in the past makes them ask here each time.
+    Calls ask from several threads. One token is fetched at a time (`az` takes a second and locks its files), and all
+    who asked before a fetch began share what came of it, a failure too: each would wait as long for the same one.
     """
 
     def __init__(self, credential: Any, scope: str, prompts: Prompts) -> None:
@@ -60,13 +62,35 @@ class Token:
         self.scope = scope
         self._prompts = prompts
         self._kept: AccessTokenInfo | None = None
+        self._fetching = threading.Lock()
+        self._begun = 0
+        self._failure: Exception | None = None
 
     def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """As azure-core asks for it. With `claims` (Azure wants a stronger sign-in) always a new one."""
         kept = self._kept
-        if kept is None or kept.expires_on - time.time() < _RENEW_BEFORE or (options or {}).get("claims"):
-            kept = self._kept = self._credential.get_token_info(*scopes, options=options or {})
+        if kept is None or _is_old(kept) or (options or {}).get("claims"):
+            kept = self._fetch(options or {})
         return AccessTokenInfo(kept.token, kept.expires_on, token_type=kept.token_type, refresh_on=1)
+
+    def _fetch(self, options: TokenRequestOptions, *, renew: bool = False) -> AccessTokenInfo:
+        """A token that was fetched after this was asked for; unless `renew`, an older one that still lasts will do."""
+        before, claims = self._begun, options.get("claims")
+        with self._fetching:
+            kept, shared = self._kept, self._begun > before
+            if shared and self._failure is not None and not claims:
+                raise self._failure
+            if kept is not None and not _is_old(kept) and (shared or not renew) and not claims:
+                return kept
+            self._begun += 1
+            self._failure = None
+            try:
+                fetched: AccessTokenInfo = self._credential.get_token_info(self.scope, options=options)
+            except Exception as error:
+                self._kept, self._failure = None, error
+                raise
+            self._kept = fetched
+            return fetched
 
     def get_token(self, *scopes: str, **_: Any) -> Any:
         """Required of a credential; azure-core prefers the other one."""
@@ -74,8 +98,7 @@ class Token:
 
     def renewed(self) -> str:
         """A token asked for now: whoever signs in anew, in another terminal, is seen at once."""
-        self.forget()
-        return self.get_token_info(self.scope).token
+        return self._fetch({}, renew=True).token
 
     def forget(self) -> None:
         """The next request asks for a new token."""
@@ -84,6 +107,10 @@ class Token:
     def sign_in(self) -> SignIn:
         """Begin an interactive sign-in."""
         return SignIn(self._credential, self.scope, self._prompts)
+
+
+def _is_old(kept: AccessTokenInfo) -> bool:
+    return kept.expires_on - time.time() < _RENEW_BEFORE
 
 
 class SignIn:
@@ -126,24 +153,52 @@ class Begun(NoPolling[Any]):
         self.response = initial_response.http_response
 
 
+class BearerPolicy(ARMChallengeAuthenticationPolicy):
+    """Puts the token on requests of several threads.
+
+    azure-core's keeps it in an attribute of the pipeline's one policy: a refusal in one thread takes it away from
+    another one between asking for it and reading it.
+    """
+
+    def __init__(self, ours: Token) -> None:
+        self._of_thread = threading.local()
+        super().__init__(ours, ours.scope)
+
+    @property
+    def _token(self) -> Any:
+        return getattr(self._of_thread, "token", None)
+
+    @_token.setter
+    def _token(self, found: Any) -> None:
+        self._of_thread.token = found
+
+
+_making = threading.RLock()
+"""Held while one is made: of two made at once, each thread would keep its own, and with it a token of its own."""
+
+
 def token(target: Target) -> Token:
     """The token of a target; a reader's and a writer's are one."""
-    return _token(target.cloud, target.identity, target.identity_endpoint, target.identity_header)
+    with _making:
+        return _token(target.cloud, target.identity, target.identity_endpoint, target.identity_header)
 
 
 def arm(target: Target) -> ARMPipelineClient[HttpRequest, HttpResponse]:
     """A client for what has no SDK of its own here: subscriptions, groups, providers, permissions, operations."""
-    return _arm(target)
+    with _making:
+        return _arm(target)
 
 
 def network(target: Target, subscription: str) -> NetworkManagementClient:
     """The SDK's client for endpoints, interfaces, VNets and link services of a subscription."""
-    return _network(target, subscription.lower())
+    with _making:
+        return _network(target, subscription.lower())
 
 
 def dns(target: Target, subscription: str) -> PrivateDnsManagementClient:
     """The SDK's client for private DNS zones of a subscription."""
-    return _dns(target, subscription.lower())
+    with _making:
+        return _dns(target, subscription.lower())
 
 
 def origin(target: Target) -> str:
@@ -176,7 +231,8 @@ def _credential(cloud: str, identity: str, endpoint: str | None, header: str | N
     if identity == "managed":
         # The SDK reads these from the environment alone; this one is the child's, and the screen's stays as it is.
         os.environ.update(IDENTITY_ENDPOINT=endpoint or "", IDENTITY_HEADER=header or "")
-        return azure.identity.ManagedIdentityCredential(use_env_settings=False)  # no proxy: it is on loopback
+        # On loopback: no proxy, and nothing to wait for, however long a Retry-After says.
+        return azure.identity.ManagedIdentityCredential(use_env_settings=False, retry_total=0)
     return azure.identity.DefaultAzureCredential(authority=authority, process_timeout=CLI_TIMEOUT)
 
 
@@ -224,6 +280,6 @@ def _policies(target: Target) -> list[Any]:
         UserAgentPolicy(base_user_agent=f"privatelink-wizard/{__version__}"),
         policies.LooksOnlyRetryPolicy(),
         *([policies.ReadOnlyPolicy()] if target.read_only else []),
-        ARMChallengeAuthenticationPolicy(ours, ours.scope),
+        BearerPolicy(ours),
         policies.OneHostPolicy(where),  # and none is sent there, whatever the policies above made of the request
     ]

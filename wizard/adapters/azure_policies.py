@@ -6,6 +6,7 @@ the SDKs neither retry nor wrap that.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from io import BytesIO
@@ -21,6 +22,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 from requests.adapters import HTTPAdapter
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from wizard.adapters import sdk_child
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 20.0  # seconds to connect, to wait for the next part of an answer
 ANSWER_TIMEOUT = 30.0  # seconds for a whole answer, however it drips
@@ -89,7 +91,8 @@ class ReadOnlyPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
 class LooksOnlyRetryPolicy(RetryPolicy[HttpRequest, HttpResponse]):
     """Retries looks a few times, and changes never: what a lost one left is read instead.
 
-    A wait longer than `LONGEST_WAIT` is not waited but told: a call that sleeps for minutes looks stuck.
+    A wait longer than `LONGEST_WAIT` is not waited but told: a call that sleeps for minutes looks stuck. A shorter one
+    that Azure asks for is told while it lasts.
     """
 
     def __init__(self) -> None:
@@ -104,6 +107,13 @@ class LooksOnlyRetryPolicy(RetryPolicy[HttpRequest, HttpResponse]):
         if response.http_request.method not in ("GET", "HEAD"):
             return False
         return (self.get_retry_after(response) or 0) <= LONGEST_WAIT and bool(super().is_retry(settings, response))
+
+    def sleep(self, settings: dict[str, Any], transport: Any, response: Any = None) -> None:
+        """Wait before the next request, and say so."""
+        seconds = self.get_retry_after(response) if response is not None else None
+        if seconds:
+            sdk_child.tell(f"Azure asks to slow down: waiting {math.ceil(seconds)} s, then asking again")
+        super().sleep(settings, transport, response)
 
 
 def transport(ca_file: str | None, *, loopback: bool) -> RequestsTransport:

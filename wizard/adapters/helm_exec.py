@@ -53,7 +53,7 @@ def answer(method: Method, release: str, options: Mapping[str, object], stdout: 
     try:
         found = _call(method, release, options, give)
         # pickle gives up at half the depth that json reads. Tried here, that is helm's answer and no bug of ours.
-        sdk_child.pack(sdk_child.Answer(result=found))
+        sdk_child.pack(0, sdk_child.Answer(result=found))
     except (ValueError, RecursionError) as error:
         raise not_understood(f"the answer to {method.replace('_', ' ')}") from error
     return found

@@ -1,6 +1,7 @@
-"""The child's side of `sdk_process`: take a call, run it, answer, until the parent is gone.
+"""The child's side of `sdk_process`: take calls, run a bounded number at once, answer, until the parent is gone.
 
-Messages are a length in four bytes and a pickle, over the pipes the parent gave as stdin and stdout.
+A message is the length of its pickle, the number of the call it belongs to, and the pickle, over the pipes the parent
+gave as stdin and stdout.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import pickle
 import queue
 import signal
+import struct
 import threading
 import traceback
 from dataclasses import dataclass
@@ -17,7 +19,8 @@ from typing import Any, BinaryIO
 
 from state.problem import Problem
 
-HEAD = 4  # bytes of a message's length
+HEAD = struct.Struct(">II")
+"""What a message begins with: its pickle's length in bytes, and the number of its call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +32,59 @@ class Answer:
     failure: str | None = None
 
 
-def pack(message: object) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a call wants the user to know while it goes on: a sentence of ours, nothing from outside in it."""
+
+    text: str
+
+
+def pack(number: int, message: object) -> bytes:
     """A message as it goes over the pipe."""
     body = pickle.dumps(message)
-    return len(body).to_bytes(HEAD, "big") + body
+    return HEAD.pack(len(body), number) + body
+
+
+def tell(text: str) -> None:
+    """Tell the parent something while a call goes on; does nothing where there is no parent."""
+    if _parent is not None:
+        _parent.send(getattr(_serving, "number", 0), Note(text))
+
+
+class _Parent:
+    """The way to the parent: messages of several threads go one after the other."""
+
+    def __init__(self, answers: BinaryIO) -> None:
+        self._answers = answers
+        self._turn = threading.Lock()
+
+    def send(self, number: int, message: Answer | Note) -> None:
+        packed = pack(number, message)
+        with self._turn:
+            self._answers.write(packed)
+            self._answers.flush()
+
+
+_parent: _Parent | None = None
+_serving = threading.local()  # `number` of the call that a thread runs; an SDK's own threads have none
+
+Calls = queue.SimpleQueue[tuple[int, bytes]]
 
 
 def main() -> None:
-    """Serve calls. The first message is a tuple of module names to import."""
+    """Serve calls. The first message is a tuple of module names to import, and how many calls may run at once."""
+    global _parent  # noqa: PLW0603 (a process has one parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = _take_pipes()
-    calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    parent = _parent = _Parent(answers)
+    calls: Calls = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(requests, calls), daemon=True).start()
-    modules = pickle.loads(calls.get())  # noqa: S301 (from our own parent)
-    _answer(answers, _guarded(_import_all, (modules,)))
-    while True:
-        _answer(answers, _run(calls.get()))
+    number, first = calls.get()
+    modules, at_once = pickle.loads(first)  # noqa: S301 (from our own parent)
+    parent.send(number, _guarded(_import_all, (modules,)))
+    for _ in range(at_once - 1):
+        threading.Thread(target=_serve, args=(calls, parent), daemon=True).start()
+    _serve(calls, parent)
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -56,18 +96,20 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return requests, answers
 
 
-def _receive(requests: BinaryIO, calls: queue.SimpleQueue[bytes]) -> None:
-    """Read calls in a thread of its own, so the parent's end is noticed even while a call is stuck."""
-    while len(head := requests.read(HEAD)) == HEAD:
-        calls.put(requests.read(int.from_bytes(head, "big")))
+def _receive(requests: BinaryIO, calls: Calls) -> None:
+    """Read calls in a thread of its own, so the parent's end is noticed even while calls are stuck."""
+    while len(head := requests.read(HEAD.size)) == HEAD.size:
+        size, number = HEAD.unpack(head)
+        calls.put((number, requests.read(size)))
     if os.getsid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)  # takes a credential plugin with it
     os._exit(0)
 
 
-def _answer(answers: BinaryIO, answer: Answer) -> None:
-    answers.write(pack(answer))
-    answers.flush()
+def _serve(calls: Calls, parent: _Parent) -> None:
+    while True:
+        _serving.number, call = calls.get()
+        parent.send(_serving.number, _run(call))
 
 
 def _run(call: bytes) -> Answer:

@@ -62,6 +62,8 @@ class ArmStub:
         self.ca_file = str(self._work.ca)
         self.header = secrets.token_hex(8)
         self.claims: dict[str, Any] = {"tid": TENANT, "oid": OBJECT, "upn": "jane@example.com"}
+        self.identity_answer: Answer | None = None
+        """What the identity endpoint says instead of a token."""
         self.seen: list[Seen] = []
         self.connections: set[object] = set()
         self._answers: dict[tuple[str, str], list[Answer]] = defaultdict(list)
@@ -119,7 +121,10 @@ class ArmStub:
         for runner in self._runners:
             await runner.cleanup()
 
-    async def _identity(self, request: web.Request) -> web.Response:
+    async def _identity(self, request: web.Request) -> web.StreamResponse:
+        if self.identity_answer is not None:
+            given = self.identity_answer
+            return _response(given) if isinstance(given, Reply) else await given(request)
         if request.headers.get("X-IDENTITY-HEADER") != self.header:
             return web.json_response({"statusCode": 401, "message": "no"}, status=401)
         expires = int(time.time()) + 3600

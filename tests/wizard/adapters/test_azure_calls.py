@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import functools
 import json
+import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +180,95 @@ def test_a_cli_that_gives_no_token(script, code, tmp_path, monkeypatch):
     problem = refused(lambda: calls.identity(Target()))
     assert problem.code == code
     assert problem.todo
+
+
+# ---------------------------------------------------------------- one token for several threads
+
+# Notes that it was begun, and says so when another one is still running.
+ONE_AT_A_TIME = """
+echo begun >> {dir}/asked
+mkdir {dir}/running || echo clash >> {dir}/clash
+sleep 0.3
+rmdir {dir}/running
+"""
+
+
+def side_by_side(count: int, work: Callable[[], object]) -> list[object]:
+    """What `work` came to in so many threads that began together."""
+    ready = threading.Barrier(count)
+
+    def one(_: int) -> object:
+        ready.wait(20)
+        try:
+            return work()
+        except Problem as problem:
+            return problem.code
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+def test_looks_side_by_side_ask_for_one_token(tmp_path, monkeypatch, arm):
+    answer = json.dumps({"accessToken": arm.token(), "expires_on": int(time.time()) + 3600})
+    az(tmp_path, monkeypatch, ONE_AT_A_TIME.format(dir=tmp_path) + f"echo '{answer}'")
+    found = side_by_side(8, lambda: azure_clients.token(Target()).get_token_info("x").token)
+    assert len(set(found)) == 1
+    assert (tmp_path / "asked").read_text().split() == ["begun"]
+
+
+def test_who_asks_as_whom_shares_only_what_was_asked_after(tmp_path, monkeypatch, arm):
+    """Eight ask while a token is being fetched: that one is too old for all of them, the next is for all."""
+    answer = json.dumps({"accessToken": arm.token(), "expires_on": int(time.time()) + 3600})
+    az(tmp_path, monkeypatch, ONE_AT_A_TIME.format(dir=tmp_path) + f"echo '{answer}'")
+    azure_clients.token(Target())
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(calls.identity, Target())
+        while not (tmp_path / "asked").exists():
+            time.sleep(0.01)
+        found = side_by_side(8, lambda: calls.identity(Target()).object_id)
+        assert first.result().object_id == OBJECT
+    assert set(found) == {OBJECT}
+    assert not (tmp_path / "clash").exists()
+    assert (tmp_path / "asked").read_text().split() == ["begun"] * 2
+
+
+def test_a_failure_is_shared_and_not_kept(tmp_path, monkeypatch, arm):
+    """Else each of six would wait for half a minute after the other, until the last is told that it took too long."""
+    az(tmp_path, monkeypatch, ONE_AT_A_TIME.format(dir=tmp_path) + "echo 'ERROR: az login' >&2; exit 1")
+    azure_clients.token(Target())
+    assert set(side_by_side(6, lambda: calls.identity(Target()))) == {"azure-not-logged-in"}
+    assert len((tmp_path / "asked").read_text().split()) <= 2
+    assert not (tmp_path / "clash").exists()
+    answer = json.dumps({"accessToken": arm.token(), "expires_on": int(time.time()) + 3600})
+    (tmp_path / "bin" / "az").write_text(f"#!/bin/sh\necho '{answer}'\n")
+    assert calls.identity(Target()).object_id == OBJECT
+
+
+def test_clients_made_side_by_side_are_one(arm):
+    """Of two tokens, one thread would go on as somebody who has signed out."""
+    tokens = side_by_side(8, lambda: azure_clients.token(arm.target()))
+    clients = side_by_side(8, lambda: azure_clients.network(arm.target(), SUBSCRIPTION))
+    assert (len(set(map(id, tokens))), len(set(map(id, clients)))) == (1, 1)
+
+
+def test_looks_side_by_side_while_tokens_are_refused(arm):
+    """azure-core's own policy loses its token between two lines when another thread is refused meanwhile."""
+    refusal = error("ExpiredAuthenticationToken", status=401)
+    arm.on("GET", "/subscriptions", *[refusal, page()] * 200)
+    target = arm.target()
+
+    def look() -> set[object]:
+        outcomes: set[object] = set()
+        for _ in range(25):
+            try:
+                outcomes.add(calls.subscriptions(target))
+            except Problem as problem:
+                outcomes.add(problem.code)
+        return outcomes
+
+    for found in side_by_side(8, look):
+        assert isinstance(found, set)
+        assert found <= {(), "azure-token-refused"}
 
 
 def test_no_cli_at_all(tmp_path, monkeypatch):
@@ -798,7 +891,6 @@ async def test_a_child_that_dies_during_a_change(process, monkeypatch, arm):
     await process.call(abs, -1, timeout=30)
 
     async def kill(request: web.Request) -> web.StreamResponse:
-        import os
         import signal
 
         assert process.pid is not None
@@ -809,3 +901,109 @@ async def test_a_child_that_dies_during_a_change(process, monkeypatch, arm):
     with pytest.raises(Problem) as caught:
         await actor.delete_endpoint(ONE)
     assert caught.value.code == "azure-outcome-unknown"
+
+
+# ---------------------------------------------------------------- several calls at once
+
+
+@pytest.fixture
+async def several() -> AsyncIterator[SdkProcess]:
+    made = SdkProcess(adapter.MODULES, at_once=adapter.AT_ONCE)
+    yield made
+    await made.close()
+
+
+class Meeting:
+    """Answers when so many requests are there at once."""
+
+    def __init__(self, count: int, reply: Reply) -> None:
+        self._left, self._reply = count, reply
+        self._all = asyncio.Event()
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        self._left -= 1
+        if self._left <= 0:
+            self._all.set()
+        await asyncio.wait_for(self._all.wait(), 20)
+        return web.json_response(self._reply.body, status=self._reply.status)
+
+
+async def test_looks_are_made_side_by_side(arm, several):
+    """Each is answered only when all have come."""
+    looker = AzureLooker(arm.target(), several)
+    meeting = Meeting(adapter.AT_ONCE, Reply({"value": []}))
+    for path in ("/subscriptions", *(f"{PROVIDER}/{kind}" for kind in ("virtualNetworks", "privateDnsZones"))):
+        arm.on("GET", path, meeting)
+    looks = (looker.subscriptions, lambda: looker.networks(SUBSCRIPTION), lambda: looker.zones(SUBSCRIPTION))
+    found = await asyncio.gather(*(look() for look in looks * 2))
+    assert found == [()] * 6
+    assert len(arm.connections) >= 3
+
+
+async def test_what_is_asked_after_the_identity_waits_for_it(tmp_path, monkeypatch, several):
+    """Evidence names who saw it, so nothing may be seen with the token of who was signed in before."""
+    az(tmp_path, monkeypatch, f"touch {tmp_path}/asked; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; exit 1")
+    looker = AzureLooker(Target(), several)
+    naming = asyncio.create_task(looker.identity())
+    await until((tmp_path / "asked").exists)
+    looking = asyncio.create_task(several.call(os.getpid, timeout=30))
+    later = asyncio.create_task(looker.subscriptions())
+    assert await looking  # there is room in the child, so it is not that
+    assert not several._slots.locked() and len(several._child._calls) == 1
+    (tmp_path / "go").touch()
+    for task in (naming, later):
+        with pytest.raises(Problem):
+            await task
+
+
+async def test_an_innocent_look_is_made_again(arm, several):
+    """A change that is given up ends the child at once, with all that goes on in it."""
+    looker = AzureLooker(arm.target(), several)
+    let_go = threading.Event()
+
+    async def waits(request: web.Request) -> web.StreamResponse:
+        while not let_go.is_set():
+            await asyncio.sleep(0.01)
+        return web.json_response({"value": []})
+
+    arm.on("GET", "/subscriptions", waits)
+    looking = asyncio.create_task(looker.subscriptions())
+    await until(lambda: arm.seen)
+    with pytest.raises(TimeoutError):
+        await several.call(time.sleep, 600.0, timeout=0.1, changes=True)
+    let_go.set()
+    assert await looking == ()
+    assert arm.asked() == ["/subscriptions"] * 2
+
+
+async def test_an_innocent_change_is_not_sent_again(arm, several):
+    actor = AzureActor(arm.target(), several)
+
+    async def waits(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    arm.on("DELETE", ONE, waits)
+    changing = asyncio.create_task(actor.delete_endpoint(ONE))
+    await until(lambda: arm.seen)
+    with pytest.raises(TimeoutError):
+        await several.call(time.sleep, 600.0, timeout=0.1, changes=True)
+    with pytest.raises(Problem) as caught:
+        await changing
+    assert caught.value.code == "azure-outcome-unknown"
+    assert arm.asked("DELETE") == [ONE]
+
+
+async def test_throttling_is_told_while_it_lasts(arm):
+    heard: list[str] = []
+    process = SdkProcess(adapter.MODULES, told=heard.append)
+    arm.on("GET", "/subscriptions", error("TooManyRequests", status=429, Retry_After="1"), page())
+    assert await AzureLooker(arm.target(), process).subscriptions() == ()
+    assert heard == ["Azure asks to slow down: waiting 1 s, then asking again"]
+    await process.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from state.problem import EXIT_NOT_YET, Problem
-from wizard.adapters.sdk_process import SdkProcess
+from wizard.adapters import sdk_child, sdk_process
+from wizard.adapters.sdk_process import ENDED, SdkProcess
 from wizard.process_identity import identity_of
 
 
 @pytest.fixture
 async def process() -> AsyncIterator[SdkProcess]:
     made = SdkProcess()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def several() -> AsyncIterator[SdkProcess]:
+    """One that runs three calls at once."""
+    made = SdkProcess(at_once=3)
     yield made
     await made.close()
 
@@ -57,6 +68,38 @@ def initial_environment() -> bytes:
 
 def imported(name: str) -> bool:
     return name in sys.modules
+
+
+_two, _counting, _crowd = threading.Barrier(2), threading.Lock(), [0]
+
+
+def meet() -> tuple[int, int]:
+    """Returns when another call is here at the same time: the thread, and how many were here at once."""
+    with _counting:
+        _crowd.append(_crowd[-1] + 1)
+    _two.wait(20)
+    with _counting:
+        _crowd.append(_crowd[-1] - 1)
+        return threading.get_ident(), max(_crowd)
+
+
+def hold(begun: str, gate: str) -> str:
+    """Says that it has begun, and waits to be let go."""
+    Path(begun).touch()
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    return "let go"
+
+
+def speak(text: str) -> str:
+    sdk_child.tell(text)
+    return "spoken"
+
+
+def speak_from_a_thread(text: str) -> None:
+    thread = threading.Thread(target=sdk_child.tell, args=(text,))
+    thread.start()
+    thread.join()
 
 
 def end() -> None:
@@ -184,17 +227,17 @@ async def test_ctrl_c_does_not_end_it(process):
     assert process.pid == pid
 
 
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("busy", [0, 1, 2])
 def test_it_ends_when_we_are_killed(busy, tmp_path):
     wizard = f"""
 import asyncio, os, signal
 from wizard.adapters.sdk_process import SdkProcess
 async def main():
-    process = SdkProcess()
+    process = SdkProcess(at_once={max(busy, 1)})
     await process.call(os.getpid, timeout=60)
-    if {busy}:
-        task = asyncio.create_task(process.call(os.system, "touch {tmp_path}/busy; sleep 600", timeout=600))
-        while not os.path.exists("{tmp_path}/busy"):
+    for n in range({busy}):
+        task = asyncio.create_task(process.call(os.system, f"touch {tmp_path}/busy{{n}}; sleep 600", timeout=600))
+        while not os.path.exists(f"{tmp_path}/busy{{n}}"):
             await asyncio.sleep(0.01)
     print(process.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -229,3 +272,158 @@ async def test_cancelling_in_the_middle_of_a_start_leaves_no_process():
         await asyncio.gather(starting, return_exceptions=True)
     assert process.pid is None
     await process.close()
+
+
+# ---------------------------------------------------------------- several at once
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def held(process: SdkProcess, tmp_path: Path, *, changes: bool = False) -> asyncio.Task[str]:
+    """A call that has begun and goes on until `gate` is there."""
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+    task = asyncio.create_task(process.call(hold, str(begun), str(gate), timeout=60, changes=changes))
+    await until(begun.exists)
+    return task
+
+
+async def test_calls_overlap_and_never_more_than_allowed():
+    process = SdkProcess(at_once=2)
+    met = await asyncio.gather(*(process.call(meet, timeout=30) for _ in range(8)))
+    assert len({thread for thread, _ in met}) == 2
+    assert {most for _, most in met} == {2}
+    await process.close()
+
+
+async def test_one_at_a_time_unless_said_otherwise(process):
+    threads = await asyncio.gather(*(process.call(threading.get_ident, timeout=30) for _ in range(5)))
+    assert len(set(threads)) == 1
+
+
+async def test_each_answer_goes_to_its_own_call(several, tmp_path):
+    waiting = await held(several, tmp_path)
+    assert await asyncio.gather(*(several.call(add, n, 1, timeout=20) for n in range(20))) == list(range(1, 21))
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        await several.call(fail, timeout=20)
+    (tmp_path / "gate").touch()
+    assert await waiting == "let go"
+
+
+async def test_a_stuck_look_disturbs_no_other_call(several, tmp_path):
+    waiting = await held(several, tmp_path, changes=True)
+    before = several.pid
+    with pytest.raises(TimeoutError):
+        await several.call(time.sleep, 600.0, timeout=0.1)
+    assert await several.call(add, 1, 1, timeout=20) == 2
+    assert several.pid == before
+    (tmp_path / "gate").touch()
+    assert await waiting == "let go"
+    # Now nothing but the stuck one goes on.
+    await until(lambda: identity_of(before) is None)
+    assert await several.call(add, 1, 1, timeout=20) == 2
+    assert several.pid != before
+
+
+async def test_stuck_looks_never_fill_it_for_good(several):
+    """Each keeps its thread, and when all threads are taken so, the next call has a new child."""
+    await several.call(add, 1, 1, timeout=20)
+    before = several.pid
+    stuck = [asyncio.create_task(several.call(time.sleep, 600.0, timeout=0.2)) for _ in range(3)]
+    assert await several.call(add, 1, 1, timeout=20) == 2
+    outcomes = await asyncio.gather(*stuck, return_exceptions=True)
+    assert [type(one) for one in outcomes] == [TimeoutError] * 3
+    assert identity_of(before) is None
+
+
+async def test_a_stuck_change_is_ended_at_once_whatever_goes_on_beside_it(several, tmp_path):
+    """Sent after it was given up, its request would be the second of its kind."""
+    waiting = await held(several, tmp_path)
+    before = several.pid
+    with pytest.raises(TimeoutError):
+        await several.call(time.sleep, 600.0, timeout=0.1, changes=True)
+    assert identity_of(before) is None
+    with pytest.raises(Problem) as caught:
+        await waiting
+    assert caught.value.code == ENDED
+    assert await several.call(add, 1, 1, timeout=20) == 2
+
+
+@pytest.mark.parametrize("changes", [False, True])
+async def test_cancelling_a_stuck_call(several, tmp_path, monkeypatch, changes):
+    monkeypatch.setattr(sdk_process, "FINISH_TIMEOUT", 0.05)
+    waiting = await held(several, tmp_path)
+    before = several.pid
+    stuck = asyncio.create_task(several.call(hold, str(tmp_path / "second"), "/no/gate", timeout=600, changes=changes))
+    await until((tmp_path / "second").exists)
+    stuck.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stuck
+    await until(lambda: not several._finishing)
+    (tmp_path / "gate").touch()
+    if changes:
+        with pytest.raises(Problem):
+            await waiting
+    else:
+        assert await waiting == "let go"
+    await until(lambda: identity_of(before) is None)
+
+
+async def test_a_cancelled_call_that_answers_leaves_the_others_alone(several, tmp_path):
+    waiting = await held(several, tmp_path)
+    before = several.pid
+    gone = asyncio.create_task(several.call(time.sleep, 0.2, timeout=600, changes=True))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    await until(lambda: not several._finishing)
+    (tmp_path / "gate").touch()
+    assert (await waiting, several.pid) == ("let go", before)
+    assert await asyncio.gather(*(several.call(add, n, 0, timeout=20) for n in range(9))) == list(range(9))
+
+
+async def test_when_it_dies_every_call_is_told(several, tmp_path):
+    waiting = await held(several, tmp_path)
+    outcomes = await asyncio.gather(waiting, several.call(end, timeout=20), return_exceptions=True)
+    assert [one.code for one in outcomes if isinstance(one, Problem)] == [ENDED] * 2
+    assert await several.call(add, 1, 1, timeout=20) == 2
+
+
+async def test_closing_ends_all_calls(several, tmp_path):
+    waiting = await held(several, tmp_path)
+    queued = [asyncio.create_task(several.call(add, 1, 1, timeout=20)) for _ in range(5)]
+    before = several.pid
+    async with asyncio.timeout(30):
+        await several.close()
+        outcomes = await asyncio.gather(waiting, *queued, return_exceptions=True)
+    assert identity_of(before) is None
+    assert all(one == 2 or isinstance(one, Problem) for one in outcomes)
+
+
+# ---------------------------------------------------------------- what a call has to say meanwhile
+
+_who: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")
+
+
+async def test_a_call_tells_who_made_it_while_it_goes_on():
+    heard: list[tuple[str, str]] = []
+    process = SdkProcess(at_once=3, told=lambda text: heard.append((_who.get(), text)))
+
+    async def caller(name: str) -> None:
+        _who.set(name)
+        assert await process.call(speak, f"for {name}", timeout=30) == "spoken"
+
+    await asyncio.gather(*map(caller, "abcdef"))
+    assert sorted(heard) == [(name, f"for {name}") for name in "abcdef"]
+    await process.call(speak_from_a_thread, "the SDK's own thread", timeout=30)
+    assert heard[-1] == ("nobody", "the SDK's own thread")
+    await process.close()
+
+
+def test_without_a_parent_nothing_is_told():
+    assert speak("in this process") == "spoken"
