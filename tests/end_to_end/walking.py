@@ -33,10 +33,15 @@ def fill(terminal: Terminal, labels: tuple[str, ...]) -> None:
         # What Azure knows comes a moment later.
         terminal.wait(lambda shown, label=label: _focused(shown, label) and "right arrow" in shown)  # type: ignore[misc]
         terminal.send("Right")
-        if "token" not in label:
-            terminal.wait(
-                lambda shown, label=label: re.search(rf"▌. {label} .*(ok|from Azure)", shown)  # type: ignore[misc]
+        while "token" not in label:
+            # A Resource ID's beginning may be offered before Azure's answer has its end: then there is more to take.
+            shown = terminal.wait(
+                lambda shown, label=label: re.search(rf"▌. {label} .*(ok|from Azure|not complete)", shown)  # type: ignore[misc]
             )
+            if not re.search(rf"▌. {label} .*not complete", shown):
+                break
+            terminal.wait("right arrow adds it")
+            terminal.send("Right")
         terminal.send("Enter")
         terminal.wait(
             lambda shown, label=label: re.search(rf"(?m)^[▌▕ ].*{label} .*(ok|in memory|from Azure)[\s▁-█]*$", shown)  # type: ignore[misc]
