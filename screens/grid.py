@@ -209,7 +209,8 @@ class Lines(Widget):
         # A new layout costs far more than a new drawing, and a drawing of the same lines is for nothing.
         if self._rows(width, new) != self._rows(width, old):
             self.refresh(layout=True)
-        elif not all(one.is_same(other) for one, other in zip(new, old, strict=True)):
+        # Where rows are kept for a while, fewer or more lines may take the same room.
+        elif len(new) != len(old) or not all(one.is_same(other) for one, other in zip(new, old, strict=True)):
             self.refresh()
 
 
