@@ -13,7 +13,7 @@ from rich.segment import Segment
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.events import Blur, DescendantFocus, Focus, Key, Paste
+from textual.events import Blur, DescendantFocus, Focus, Key, Paste, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import Reactive
@@ -463,6 +463,11 @@ class FieldRow(Lines):
         if self.model.field.lists is not None:
             self.post_message(self.Entered(self))
         self._show_state()
+
+    def on_resize(self, event: Resize) -> None:
+        """What is said below the line is seen, too: it may have grown out of view."""
+        if self.input.has_focus:
+            self.scroll_visible(animate=False)
 
     def commit(self) -> None:
         """Hands the draft to the page, when there is one."""
