@@ -43,6 +43,9 @@ from wizard.sandbox.arm.world import add_subscription
 from wizard.sandbox.process import running
 from wizard.session import Session
 
+# Each has a child of its own, which loads the SDKs.
+pytestmark = pytest.mark.slow
+
 PACE = replace(FAST, poll=0.1, settle=60.0, approval=5.0, appear=10.0)
 HOSTS = ("dpm_host", "minio_host")
 
@@ -244,7 +247,6 @@ async def test_calls_grow_with_subscriptions_and_pages(tmp_path: Path, subscript
 WAITING = "Azure asks to slow down: waiting 1 s, then asking again"
 
 
-@pytest.mark.slow
 async def test_a_wait_that_azure_asks_for_is_the_works_last_line(tmp_path: Path, helm4: Path):
     with running(tmp_path / "work", ["arm-throttled"], helm=helm4) as info:
         setup = await new_setup(
@@ -279,7 +281,6 @@ async def test_a_wait_that_azure_asks_for_is_the_works_last_line(tmp_path: Path,
             await setup.close()
 
 
-@pytest.mark.slow
 def test_check_narrates_it_on_stderr(tmp_path: Path, helm4: Path):
     machine = Machine(tmp_path, helm4)
     with machine.sandbox("arm-throttled") as info:
