@@ -35,17 +35,18 @@ def fill(terminal: Terminal, labels: tuple[str, ...]) -> None:
         terminal.send("Right")
         while "token" not in label:
             # A Resource ID's beginning may be offered before Azure's answer has its end: then there is more to take.
-            shown = terminal.wait(
-                lambda shown, label=label: re.search(rf"▌. {label} .*(ok|from Azure|not complete)", shown)  # type: ignore[misc]
-            )
-            if not re.search(rf"▌. {label} .*not complete", shown):
+            shown = terminal.wait(lambda shown, label=label: _taken(shown, label) or "right arrow adds it" in shown)  # type: ignore[misc]
+            if _taken(shown, label):
                 break
-            terminal.wait("right arrow adds it")
             terminal.send("Right")
         terminal.send("Enter")
         terminal.wait(
             lambda shown, label=label: re.search(rf"(?m)^[▌▕ ].*{label} .*(ok|in memory|from Azure)[\s▁-█]*$", shown)  # type: ignore[misc]
         )
+
+
+def _taken(shown: str, label: str) -> object:
+    return re.search(rf"▌. {label} .*(ok|from Azure)", shown)
 
 
 def _focused(shown: str, label: str) -> object:
