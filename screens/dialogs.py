@@ -27,6 +27,10 @@ SEEN_SECONDS = 0.4
 """Nobody answers a question sooner who has seen it."""
 
 
+Body = str | Content | tuple[str, str] | Callable[[int], list[Content]]
+"""What a question is about: a text to be folded, one with its style, a line as it is, or lines made for a width."""
+
+
 class Confirm(Sheet):
     """A question with its answers as choices; dismissed with the chosen id, or None.
 
@@ -38,7 +42,7 @@ class Confirm(Sheet):
     def __init__(
         self,
         title: str,
-        body: Sequence[str | Content | tuple[str, str]],
+        body: Sequence[Body],
         choices: Sequence[Choice],
         *,
         first: str = "",
@@ -66,6 +70,8 @@ class Confirm(Sheet):
         for one in self._body:
             if isinstance(one, Content):
                 lines.append(one)
+            elif callable(one):
+                lines += one(width)
             else:
                 text, style = one if isinstance(one, tuple) else (one, PLAIN)
                 lines += wrapped(text, width, style)

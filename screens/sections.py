@@ -166,10 +166,15 @@ def _check_lines(checks: tuple[CheckLine, ...], work: Work | None, width: int, *
 def running(model: StepModel, width: int, *, tall: bool) -> list[Content]:
     """What runs, or how it ended."""
     work = model.work
-    return _running_lines(work, model.step.usual, width, tall=tall) if work is not None and model.shows_work else []
+    doer = model.step.doer.name if model.step.doer else ""
+    return (
+        _running_lines(work, model.step.usual, doer, width, tall=tall) if work is not None and model.shows_work else []
+    )
 
 
-def _running_lines(work: Work, usual: tuple[float, float] | None, width: int, *, tall: bool) -> list[Content]:
+def _running_lines(
+    work: Work, usual: tuple[float, float] | None, doer: str, width: int, *, tall: bool
+) -> list[Content]:
     """Elapsed over the time limit, one row a phase, and a row for each workload that is waited for."""
     about = f"usually {lasting(usual[0])} to {lasting(usual[1])}" if usual else ""
     state = "running" if work.running else "failed" if work.problem else "done"
@@ -184,7 +189,7 @@ def _running_lines(work: Work, usual: tuple[float, float] | None, width: int, *,
         phases = phases[-1:]
     lines += [_of_phase(phase, at, width) for phase in phases]
     workloads = [part for part in work.parts.values() if part.counted]
-    lines += [_of_thing(part, at, width) for part in list(work.parts.values())[-1:] if not part.counted]
+    lines += [_of_thing(part, doer, at, width) for part in list(work.parts.values())[-1:] if not part.counted]
     if workloads:
         ready = sum(part.ready >= part.wanted for part in workloads)
         done = ready == len(workloads)
@@ -246,12 +251,12 @@ def _label(name: str) -> tuple[str, str]:
     return (name[:cut], name[cut + 1 :]) if cut > 0 else (name, "")
 
 
-def _of_thing(part: Part, at: float, width: int) -> Content:
+def _of_thing(part: Part, doer: str, at: float, width: int) -> Content:
     ready = part.ready >= part.wanted
     return _phase_line(
         width,
         "done" if ready else "not yet",
-        "  it says",
+        f"  {doer} says",
         "there" if ready else "waiting",
         part.seconds(at),
         part.reason,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
 from screens import opening, step_items
 from screens.chrome import Choice
-from screens.dialogs import Ask, Choose, Confirm, Note
+from screens.dialogs import Ask, Body, Choose, Confirm, Note
 from screens.glyphs import sign
-from screens.grid import PLAIN, QUIET, ink, join, line, word
+from screens.grid import LABEL, PLAIN, QUIET, ink, join, line, word, wrapped
 from screens.step_model import (
     ADD,
     CONFIRM,
@@ -31,7 +32,7 @@ from screens.step_model import (
 )
 from state.events import BAD
 from state.problem import Problem
-from wizard.guide import ALREADY_DONE, DO_IT_FOR_ME, HAND_OFF, ItemStep, Plan
+from wizard.guide import ALREADY_DONE, DO_IT_FOR_ME, HAND_OFF, SAME, Change, Doer, ItemStep, Plan
 from wizard.status import current_finding, current_waiver, unobserved
 from wizard.text import clean, one_line
 from wizard.turns import step_word
@@ -108,7 +109,7 @@ async def do_it(app: WizardApp, page: StepPage, place: ItemStep) -> None:
         setup.look(place)
         app.notify("Already so: nothing was changed. Looking again how it is.", markup=False)
         return
-    answer = await app.ask(_plan_question(plan, setup.sandbox))
+    answer = await app.ask(_plan_question(plan, page.model.step.doer, setup.sandbox))
     if answer == "start":
         if DO_IT_FOR_ME in page.model.step.routes:
             setup.guarded(setup.session.choose_route, place, DO_IT_FOR_ME)
@@ -123,14 +124,16 @@ async def _fresh_plan(setup: OpenSetup, place: ItemStep) -> Plan | None:
     return planned.plan if planned is not None and (work is None or work.problem is None) else None
 
 
-def _plan_question(plan: Plan, sandbox: bool) -> Confirm:
-    body: list[str | Content | tuple[str, str]] = []
+def _plan_question(plan: Plan, doer: Doer | None, sandbox: bool) -> Confirm:
+    body: list[Body] = []
     obstacle = plan.obstacle
     if obstacle is not None:
         body += [obstacle.what, "", *([obstacle.risk, ""] if obstacle.risk else [])]
-    body += [_change_line(change.sign, change.text) for change in plan.changes]
+    body += [partial(_change_lines, change) for change in plan.changes]
     body += [(f"{sign('stale')} {note}", "$warning") for note in plan.notes]
-    body += ["", ("It runs exactly this:", QUIET), *(f"$ {command}" for command in plan.commands)]
+    if plan.commands:
+        said = doer.commands if doer else "It runs exactly this:"
+        body += ["", (said, QUIET), *(f"$ {command}" for command in plan.commands)]
     if plan.undo:
         body += ["", (f"To take it back: {plan.undo}", QUIET)]
     title = f"{plan.summary[:1].upper()}{plan.summary[1:]}?"
@@ -140,7 +143,7 @@ def _plan_question(plan: Plan, sandbox: bool) -> Confirm:
         f"SANDBOX  {title}" if sandbox else title,
         body,
         [
-            Choice("start", label, f"{label}: runs the commands above; it can be cancelled, and left running."),
+            Choice("start", label, f"{label}: {doer.start if doer and plan.commands else 'does what stands above.'}"),
             Choice("back", "Back", "Back: nothing is changed."),
         ],
         first="back" if risky else "start",
@@ -149,9 +152,12 @@ def _plan_question(plan: Plan, sandbox: bool) -> Confirm:
     )
 
 
-def _change_line(sign: str, text: str) -> Content:
-    kind, _, rest = text.partition(" ")
-    return line(200, sign, kind, (ink(rest, QUIET if sign == "=" else PLAIN), 0)).rstrip()
+def _change_lines(change: Change, width: int) -> list[Content]:
+    """A change whole: nobody can say yes to what is cut off."""
+    kind, _, rest = change.text.partition(" ")
+    first, *more = wrapped(rest, max(20, width - LABEL - 3), QUIET if change.sign == SAME else PLAIN)
+    indent = Content(" " * (LABEL + 3))
+    return [line(width, change.sign, kind, (first, 0)), *(join(indent, one) for one in more)]
 
 
 async def confirm(app: WizardApp, page: StepPage, place: ItemStep) -> None:

@@ -216,11 +216,14 @@ class Obstacle:
 class Doer:
     """Who carries out the changes of a step, in words for what the user may do meanwhile.
 
-    `cancel`: what cancelling does. `left`: what goes on when the wizard ends meanwhile, and how that is found out.
-    `stop`: what stopping on quitting leaves behind.
+    `commands` stands above a plan's commands, `start` beside the button that begins. `cancel`: what cancelling does.
+    `left`: what goes on when the wizard ends meanwhile, and how that is found out. `stop`: what stopping on quitting
+    leaves behind.
     """
 
     name: str
+    commands: str
+    start: str
     cancel: str
     left: str
     stop: str
@@ -228,6 +231,8 @@ class Doer:
 
 HELM = Doer(
     "helm",
+    commands="It runs exactly this:",
+    start="runs the commands above; it can be cancelled, and left running.",
     cancel="stops helm; the new revision stays unfinished, the next plan tells.",
     left="helm goes on without the wizard: it waits for the workloads and marks the release by itself. The next start "
     "reads how it ended.",
@@ -235,6 +240,8 @@ HELM = Doer(
 )
 AZURE = Doer(
     "Azure",
+    commands="It asks Azure for exactly what these commands would:",
+    start="asks Azure for this, once; the waiting can be cancelled, and left running.",
     cancel="stops waiting; Azure goes on with what it was asked for, and the next look tells.",
     left="Azure goes on with what it was asked for, and is not asked again. The next start reads how it ended.",
     stop="Stopping only stops the waiting, and what was not begun yet; the next look tells.",

@@ -242,8 +242,15 @@ class OpenSetup:
         self.plans[work.item_step] = Planned(plan, now(), inputs)
 
     async def _apply(self, work: Work, plan: Plan) -> None:
-        await self.session.apply(work.item_step, plan, work.report)
-        self.plans.pop(work.item_step, None)
+        try:
+            await self.session.apply(work.item_step, plan, work.report)
+        except Problem:
+            # What was done may still want somebody else's answer: a look says so, and the problem says the rest.
+            if self.session.has_acted(work.item_step):
+                await self.session.look(work.item_step, closes=True)
+            raise
+        finally:
+            self.plans.pop(work.item_step, None)
         await self.session.look(work.item_step, closes=True)
 
     async def _resume(self, work: Work, change: ChangeRecord, *, gone: bool) -> None:

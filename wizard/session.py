@@ -17,6 +17,7 @@ import msgspec
 from state.clock import now
 from state.events import (
     COULD_NOT_LOOK,
+    DONE,
     UNKNOWN,
     Actor,
     Attested,
@@ -46,7 +47,7 @@ from wizard.guide import PROBES, Action, Check, Field, Finding, Guide, ItemStep,
 from wizard.identifiers import Parsed, parse
 from wizard.ports import Readers, Writers
 from wizard.secret import Secret
-from wizard.status import ACTION, SetupStatus, Status, derive, names, parse_field, unfilled, unobserved
+from wizard.status import ACTION, SetupStatus, Status, derive, last_change, names, parse_field, unfilled, unobserved
 from wizard.text import one_line
 from wizard.view import View
 
@@ -457,6 +458,11 @@ class Session:
             log=_ChangeLog(self, view),
             progress=progress,
         )
+
+    def has_acted(self, item_step: ItemStep) -> bool:
+        """Whether the last change that was begun at an item's step was done."""
+        change = last_change(self.view(item_step))
+        return change is not None and change.finished is not None and change.finished.data.outcome == DONE
 
     def interrupted(self) -> tuple[ChangeRecord, ...]:
         """Changes that were started and whose end nobody wrote: the program died, or another one still runs."""

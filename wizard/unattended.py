@@ -230,7 +230,12 @@ class Run:
         self._show_plan(label, plan)
         if not plan.empty:
             self._require_no_obstacle(step, plan)
-            await session.apply(item_step, plan, self._reporter)
+            try:
+                await session.apply(item_step, plan, self._reporter)
+            except Problem:
+                if session.has_acted(item_step):
+                    await session.look(item_step, closes=True)
+                raise
         found = await session.look(item_step, closes=True)
         status = session.status().item_steps[item_step]
         for finding in found:
