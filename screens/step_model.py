@@ -335,7 +335,7 @@ def _choices(
         choices.append(Choice(NEXT, "Next step", _next_line(found)))
     elif work is not None and work.problem is not None and work.problem.code == "interrupted-elsewhere":
         choices.append(Choice(GONE, "It is gone", "It is gone: you looked on the other host, and helm ended there."))
-    elif view.step.message is not None and found.status == WAITING and not handed_off(view):
+    elif _waits_for_answer(view, found):
         who = next(iter(found.reasons), "vendor")
         choices.append(Choice(MESSAGE, "Message", f"Message: what to send to the {who}, to be copied."))
     choices += _routes(setup, view, status, fields, work)
@@ -349,6 +349,11 @@ def _choices(
     return choices
 
 
+def _waits_for_answer(view: View, found: Status) -> bool:
+    """Whether somebody has to act on what was done here."""
+    return view.step.message is not None and found.status == WAITING and not handed_off(view)
+
+
 def _routes(
     setup: OpenSetup, view: View, status: SetupStatus, fields: tuple[FieldModel, ...], work: Work | None
 ) -> list[Choice]:
@@ -357,6 +362,8 @@ def _routes(
     human = [] if found.done or view.step.attest is None else _human_choices(view, status, found, fields)
     if view.step.action is None:
         return human
+    if _waits_for_answer(view, found):
+        return [choice for choice in human if choice.id == CONFIRM]  # the wizard has done its part
     do = _do_choice(setup, view, found, fields, work)
     return [*human, do] if handed_off(view) else [do, *human]
 
