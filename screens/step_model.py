@@ -342,7 +342,7 @@ def _choices(
     if view.step.checks:
         choices.append(look)
     if work is not None and work.lines:
-        choices.append(Choice(WHOLE_LOG, "Whole log", f"Whole log: {work.lines} lines; the token is not in it."))
+        choices.append(Choice(WHOLE_LOG, "Log", f"Log: all {work.lines} lines; the token is not in it."))
     # ^n stands below in any case; a row of buttons that does not fit is worse.
     if not found.done and not last and len(choices) < MOST_BESIDE_NEXT:
         choices.append(Choice(NEXT, "Next step", "Next step: looks at the step after this one; this one stays to do."))
@@ -379,7 +379,7 @@ def _while_running(view: View, work: Work) -> list[Choice]:
             LEAVE_IT, "Leave it running", "Leave it running: go and look at other steps; the line on top follows it."
         ),
         Choice(CANCEL, "Cancel", f"Cancel: {doer.cancel if doer else 'stops it.'}"),
-        Choice(WHOLE_LOG, "Whole log", f"Whole log: {work.lines} lines; the token is not in it."),
+        Choice(WHOLE_LOG, "Log", f"Log: all {work.lines} lines; the token is not in it."),
     ]
 
 

@@ -327,7 +327,7 @@ def _start(terminal: Pty, token: str) -> None:
     _enter(terminal, "[ Start ]")
     # The question takes no answer before it can have been read.
     terminal.settle_for(SEEN_SECONDS + QUIET)
-    _enter(terminal, "[ Whole log ]")
+    _enter(terminal, "[ Log ]")
 
 
 def _open_log(terminal: Pty) -> None:

@@ -244,7 +244,7 @@ def test_helm(machine: Machine, served: dict[str, Any], tmp_path: Path, kind: st
             terminal.send("enter")
             terminal.wait(lambda drawn: any(one in drawn for one in ENDS))
         walk(terminal)
-        terminal.send("ctrl+p", *"Whole log", "enter")
+        terminal.send("ctrl+p", *"Log", "enter")
         if "type to search" in terminal.said(terminal.mark):
             terminal.send("x", "enter")
             copy(terminal)
