@@ -25,6 +25,7 @@ from screens.step_model import (
     MESSAGE,
     OPEN_AGAIN,
     REOPEN,
+    SIGN_IN,
     UNPROVEN,
     WHOLE_LOG,
     missing_fields,
@@ -40,6 +41,7 @@ from wizard.view import item_steps
 if TYPE_CHECKING:
     from screens.app import WizardApp
     from screens.step import StepPage
+    from state.snapshot import ChangeRecord
     from wizard.open_setup import OpenSetup
     from wizard.view import View
 
@@ -61,6 +63,10 @@ async def chosen(app: WizardApp, page: StepPage, choice: str) -> None:
         app.push_screen(LogPage(page.model.work))
     elif choice == LEAVE_IT:
         page.action_next()
+    elif choice == SIGN_IN:
+        from screens.sign_in import sign_in
+
+        await sign_in(app)
     elif place is not None and choice == LOOK:
         page.action_look()
     elif place is not None and choice == DO:
@@ -101,6 +107,9 @@ async def do_it(app: WizardApp, page: StepPage, place: ItemStep) -> None:
     setup = app.opened
     if not await _ready(app, page, place, acting=True):
         return
+    if place_open := _unwatched(setup, place):
+        setup.resume(place_open)  # it was asked for already: how it ended comes before anything else
+        return
     plan = await _fresh_plan(setup, place)
     if plan is None:
         return
@@ -113,6 +122,12 @@ async def do_it(app: WizardApp, page: StepPage, place: ItemStep) -> None:
         if DO_IT_FOR_ME in page.model.step.routes:
             setup.guarded(setup.session.choose_route, place, DO_IT_FOR_ME)
         setup.apply(place, plan)
+
+
+def _unwatched(setup: OpenSetup, place: ItemStep) -> ChangeRecord | None:
+    """The change of this item's step that can't be watched before somebody signs in."""
+    work = setup.work.get(place)
+    return setup.open_change(place) if work is not None and work.unsigned is not None else None
 
 
 async def _fresh_plan(setup: OpenSetup, place: ItemStep) -> Plan | None:
@@ -130,7 +145,8 @@ def _plan_question(plan: Plan, sandbox: bool) -> Confirm:
         body += [obstacle.what, "", *([obstacle.risk, ""] if obstacle.risk else [])]
     body += [_change_line(change.sign, change.text) for change in plan.changes]
     body += [(f"{sign('stale')} {note}", "$warning") for note in plan.notes]
-    body += ["", ("It runs exactly this:", QUIET), *(f"$ {command}" for command in plan.commands)]
+    whose = f"It runs exactly this, as {plan.identity}:" if plan.identity else "It runs exactly this:"
+    body += ["", (whose, QUIET), *(f"$ {command}" for command in plan.commands)]
     if plan.undo:
         body += ["", (f"To take it back: {plan.undo}", QUIET)]
     title = f"{plan.summary[:1].upper()}{plan.summary[1:]}?"

@@ -44,7 +44,7 @@ from wizard.adapters import azure_calls as calls
 from wizard.adapters import azure_changes as changes
 from wizard.adapters import azure_clients
 from wizard.adapters.azure import AzureActor, AzureLooker
-from wizard.adapters.azure_asking import SignInPrompt, Target
+from wizard.adapters.azure_asking import Target
 from wizard.adapters.azure_errors import Failure, explain
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.azure import (
@@ -54,6 +54,7 @@ from wizard.azure import (
     AzureWriter,
     Interface,
     Operation,
+    SignInPrompt,
     WantedEndpoint,
     Zone,
     ZoneLink,
