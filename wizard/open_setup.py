@@ -140,6 +140,9 @@ class OpenSetup:
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
+        if self.signing_in is not None and self.signing_in.running:
+            self.signing_in.end()  # cancelled before it had begun
+            self.on_change()
 
     async def _sign_in(self, signing: SigningIn) -> None:
         from wizard.actions.azure_facts import azure_of, require_pinned
