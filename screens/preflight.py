@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from state.events import EnvironmentSet
     from wizard.open_setup import OpenSetup
 
-GO_ON, AGAIN, CONTEXT, KUBECONFIG, HELM = "go on", "again", "context", "kubeconfig", "helm"
+GO_ON, AGAIN, CLUSTER, CONTEXT, KUBECONFIG, HELM = "go on", "again", "cluster", "context", "kubeconfig", "helm"
 AZURE, SIGN_IN, CLOUD, WAY, TENANT = "azure", "sign-in", "cloud", "sign_in", "tenant_id"
 WORD = 16
 
@@ -82,8 +82,7 @@ class PreflightPage(Page):
             found.insert(0, Choice(SIGN_IN, "Sign in", "Sign in: to Azure, in the way that is chosen."))
         if self._setup is not None and not self._setup.sandbox:
             found += [
-                Choice(CONTEXT, "Context", "Context: another cluster of the same kubeconfig."),
-                Choice(KUBECONFIG, "Kubeconfig", "Kubeconfig: another file."),
+                Choice(CLUSTER, "Cluster", "Cluster: another context of the same kubeconfig, or another file."),
                 Choice(HELM, "helm", "helm: another helm than the first on PATH."),
                 Choice(AZURE, "Azure", "Azure: another cloud, another way to sign in, another tenant."),
             ]
@@ -114,8 +113,8 @@ class PreflightPage(Page):
             ("helm", found.helm),
             ("cloud", "the sandbox's" if found.sandbox else CLOUDS.get(found.cloud, found.cloud)),
             ("sign-in", label_of(MANAGED if found.sandbox else found.sign_in)),
-            ("tenant", found.tenant_id or "the sign-in's own"),
-            ("as whom", looked.who or "nobody yet" if looked else "looking"),
+            ("tenant", _tenant(found, looked)),
+            ("as whom", _as_whom(looked)),
         ):
             lines.append(line(width, "ok" if value else "not yet", label, (ink(value or "none"), 0)))
         return lines
@@ -161,7 +160,7 @@ class PreflightPage(Page):
                     raise Problem(
                         "not-confirmed",
                         "Where this setup points was entered elsewhere and is not used here yet.",
-                        todo="Context or Kubeconfig below says which cluster it acts on.",
+                        todo="Cluster below says which one it acts on.",
                     )
                 self._environment = recorded.data
                 await examine(recorded.data, setup.session.readers, state_dir, _namespace(setup), self._told)
@@ -222,10 +221,12 @@ class PreflightPage(Page):
         if what == AZURE:
             await self._change_azure(setup, given)
             return
+        if what == CLUSTER:
+            what = await self._pick_cluster(given)
         if what == CONTEXT:
             chosen = await self._pick_context(here.kubeconfig if here else None, here.kube_context if here else None)
             given["kube_context"] = chosen
-        else:
+        elif what in (KUBECONFIG, HELM):
             label = "kubeconfig" if what == KUBECONFIG else "helm"
             chosen = await self.wizard.ask(
                 Ask(
@@ -235,6 +236,8 @@ class PreflightPage(Page):
             given[label] = chosen.strip() if isinstance(chosen, str) else None
             if what == KUBECONFIG:
                 given["kube_context"] = None
+        else:
+            return
         if isinstance(chosen, str) and await self._agreed(setup):
             await self._point_to(setup, given)
 
@@ -281,6 +284,14 @@ class PreflightPage(Page):
         if isinstance(chosen, str) and chosen.strip() != (given.get(what) or "") and await self._agreed_azure(setup):
             given[what] = chosen.strip()
             await self._point_to(setup, given)
+
+    async def _pick_cluster(self, given: dict[str, Any]) -> str:
+        options = [
+            (CONTEXT, _two("Context", given.get("kube_context") or "none")),
+            (KUBECONFIG, _two("Kubeconfig", given.get("kubeconfig") or "none")),
+        ]
+        chosen = await self.wizard.ask(Choose("Cluster", options))
+        return chosen if isinstance(chosen, str) else ""
 
     async def _pick_context(self, kubeconfig: str | None, current: str | None) -> str | None:
         from wizard.environment import contexts_of
@@ -347,6 +358,19 @@ def _namespace(setup: OpenSetup) -> str:
         if recorded is not None and recorded.data.value:
             return recorded.data.value
     return "default"
+
+
+def _tenant(environment: EnvironmentSet, looked: Line | None) -> str:
+    """The tenant that was found, and the one that was asked for."""
+    asked = environment.tenant_id or "the sign-in's own"
+    found = looked.identity.tenant_id if looked and looked.identity else ""
+    return f"{found}, {asked}" if found and found != asked else asked
+
+
+def _as_whom(looked: Line | None) -> str:
+    if looked is None:
+        return "looking"
+    return looked.identity.name or looked.identity.object_id if looked.identity else "nobody yet"
 
 
 def _two(name: str, rest: str) -> Content:

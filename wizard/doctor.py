@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK, Problem
+from wizard.azure import AzureIdentity
 from wizard.ports import Readers, Right
 from wizard.sign_in import CLOUDS, MANAGED, label_of
 
@@ -36,7 +37,7 @@ RIGHTS = (
 )
 
 
-Look = Callable[[], Awaitable[tuple[str, ...]]]
+Look = Callable[[], Awaitable[tuple[str, str, str] | tuple[str, str, str, AzureIdentity | None]]]
 """Finds out one thing: its state, what was found, what to do about it; and as whom, where that was asked."""
 
 
@@ -44,7 +45,7 @@ Look = Callable[[], Awaitable[tuple[str, ...]]]
 class Line:
     """One thing looked at: its state, what was found, and what to do when that is not good.
 
-    `who`: as whom it was looked at, where that is what was found out. `code`: of the Problem in the way of the look.
+    `identity`: as whom Azure was asked, where that was found out. `code`: of the Problem in the way of the look.
     """
 
     id: str
@@ -52,7 +53,7 @@ class Line:
     state: str
     text: str
     todo: str = ""
-    who: str = ""
+    identity: AzureIdentity | None = None
     code: str = ""
 
 
@@ -106,17 +107,17 @@ async def examine(
 
 
 async def _guard(id: str, title: str, look: Look, told: Callable[[Line], None]) -> Line:
-    who = code = ""
+    identity, code = None, ""
     try:
         state, text, todo, *more = await look()
-        who = "".join(more)
+        identity = more[0] if more else None
     except Problem as problem:
         code = problem.code
         state = FAILED if problem.exit_code == EXIT_BAD else COULD_NOT_LOOK
         text, todo = " ".join((problem.what, problem.means)).strip(), problem.todo
     except OSError as error:
         state, text, todo = COULD_NOT_LOOK, f"{error.filename or title}: {error.strerror}", "Check the path."
-    line = Line(id, title, state, text, todo, who, code)
+    line = Line(id, title, state, text, todo, identity, code)
     told(line)
     return line
 
@@ -211,23 +212,18 @@ async def _rights(environment: EnvironmentSet, readers: Readers, namespace: str)
     return OK, f"what helm needs in namespace {namespace} is likely allowed", ""
 
 
-async def _azure(environment: EnvironmentSet, readers: Readers) -> tuple[str, str, str, str]:
+async def _azure(environment: EnvironmentSet, readers: Readers) -> tuple[str, str, str, AzureIdentity | None]:
     if readers.azure is None:
         todo = "Start the sandbox anew (--reset): this one has no Azure."
-        return COULD_NOT_LOOK, "there is no Azure to ask here", todo, ""
+        return COULD_NOT_LOOK, "there is no Azure to ask here", todo, None
     found = await readers.azure.identity()
     subscriptions = await readers.azure.subscriptions()
     way = label_of(MANAGED if environment.sandbox else environment.sign_in)
     where = "the sandbox's cloud" if environment.sandbox else f"cloud {CLOUDS[environment.cloud]}"
     count = f"{len(subscriptions)} subscription{'' if len(subscriptions) == 1 else 's'} can be read"
-    named = found.name or "an account without a name"
-    text = f"{named}, tenant {found.tenant_id}, object {found.object_id}, {where}, by {way}; {count}"
-    who = f"{named}, tenant {found.tenant_id}"
-    if not subscriptions:
-        return (
-            NOT_YET,
-            text,
-            "Ask for the role Reader in the subscription, or sign in to its tenant (--tenant, tenant_id).",
-            who,
-        )
-    return OK, text, "", who
+    text = f"{found.name or 'an account without a name'}, tenant {found.tenant_id}, object {found.object_id}, {where}, "
+    text += f"by {way}; {count}"
+    if subscriptions:
+        return OK, text, "", found
+    todo = "Ask for the role Reader in the subscription, or sign in to its tenant (--tenant, tenant_id)."
+    return NOT_YET, text, todo, found
