@@ -114,9 +114,10 @@ class PreflightPage(Page):
             ("cloud", "the sandbox's" if found.sandbox else CLOUDS.get(found.cloud, found.cloud)),
             ("sign-in", label_of(MANAGED if found.sandbox else found.sign_in)),
             ("tenant", _tenant(found, looked)),
-            ("as whom", _as_whom(looked)),
         ):
             lines.append(line(width, "ok" if value else "not yet", label, (ink(value or "none"), 0)))
+        state, whom = _as_whom(looked)
+        lines.append(line(width, state, "as whom", (ink(whom), 0)))
         return lines
 
     def _lines(self, width: int) -> list[Content]:
@@ -367,10 +368,12 @@ def _tenant(environment: EnvironmentSet, looked: Line | None) -> str:
     return f"{found}, {asked}" if found and found != asked else asked
 
 
-def _as_whom(looked: Line | None) -> str:
+def _as_whom(looked: Line | None) -> tuple[str, str]:
+    """A state and who it is."""
     if looked is None:
-        return "looking"
-    return looked.identity.name or looked.identity.object_id if looked.identity else "nobody yet"
+        return "looking", "looking"
+    found = looked.identity
+    return ("ok", found.name or found.object_id) if found else ("not yet", "nobody yet")
 
 
 def _two(name: str, rest: str) -> Content:

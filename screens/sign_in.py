@@ -99,6 +99,8 @@ class SignInSheet(Sheet):
 
     def _title(self) -> str:
         signing = self._signing
+        if signing.way == MANAGED:
+            return "Sign in to the sandbox's Azure"
         return f"Sign in to Azure by {label_of(signing.way)}, cloud {CLOUDS.get(signing.cloud, signing.cloud)}"
 
     async def _tick(self) -> None:
