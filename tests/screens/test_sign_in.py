@@ -367,6 +367,9 @@ async def test_in_the_sandbox_an_expired_token_is_mended_by_signing_in(tmp_path:
             app.push_screen(StepPage(SUBSCRIPTION))
             at = AtStep(app, pilot, setup)
             await at.until(lambda: isinstance(app.screen, StepPage) and app.screen.is_mounted)
+            azure = setup.session.readers.azure
+            assert azure is not None
+            await azure.identity()  # so that the SDKs are loaded, and a look is as quick as one is
             setup.look(SUBSCRIPTION)
             await at.until(lambda: "[ Sign in ]" in at.text)
             await at.button("sign-in")
