@@ -159,7 +159,11 @@ def step_model(setup: OpenSetup, offers: Offers | None, step: Step, item_step: I
         checks=tuple(_checks(view)),
         work=work,
         warnings=step.warnings if not found.done else (),
-        choices=(*again, *_sign_in_first(work), *_choices(setup, view, status, fields, work)),
+        choices=(
+            *again,
+            *_sign_in_first(work, lists=setup.lists.unsigned(view)),
+            *_choices(setup, view, status, fields, work),
+        ),
     )
 
 
@@ -364,8 +368,9 @@ def _routes(
     return [*human, do] if handed_off(view) else [do, *human]
 
 
-def _sign_in_first(work: Work | None) -> tuple[Choice, ...]:
-    return (SIGN_IN_FIRST,) if work is not None and not work.running and work.unsigned is not None else ()
+def _sign_in_first(setup: OpenSetup, view: View, work: Work | None) -> tuple[Choice, ...]:
+    stopped = work is not None and not work.running and work.unsigned is not None
+    return (SIGN_IN_FIRST,) if stopped or setup.lists.unsigned(view) else ()
 
 
 def _next_line(found: Status) -> str:

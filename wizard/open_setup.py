@@ -156,6 +156,7 @@ class OpenSetup:
             identity = await azure_of(self.session.readers).sign_in(show)
             self.session.acts_as(identity.object_id)
             require_pinned(self.session.snapshot, identity)
+            await self.lists.forget()  # somebody else may see other things
             signing.end(identity)
             self._take_up()
         except Problem as problem:

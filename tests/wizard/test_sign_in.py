@@ -229,6 +229,20 @@ async def test_a_look_is_made_again_after_the_sign_in(setup: OpenSetup, world: W
     assert "good" in verdicts
 
 
+async def test_a_list_that_asks_for_a_sign_in_is_read_anew_after_it(setup: OpenSetup, world: World):
+    view = setup.session.view(ENDPOINT)
+    (listed, *_) = (field for field in view.step.fields if field.lists is not None)
+    for method in ("identity", "subscriptions", "resource_groups", "networks"):
+        world.fails[method] = [expired("azure-not-logged-in")] * 9
+    setup.lists.ask(view, listed)
+    async with asyncio.timeout(20):
+        while not setup.lists.unsigned(view):
+            await asyncio.sleep(0)
+    world.fails.clear()
+    assert (await ended(setup.sign_in())).good
+    assert not setup.lists.unsigned(view) and setup.lists.of(view, listed) is None
+
+
 def setup_endpoint(setup: OpenSetup) -> str:
     return azure_facts.endpoint_id(setup.session.view(ENDPOINT))
 
