@@ -161,7 +161,7 @@ def step_model(setup: OpenSetup, offers: Offers | None, step: Step, item_step: I
         warnings=step.warnings if not found.done else (),
         choices=(
             *again,
-            *_sign_in_first(work, lists=setup.lists.unsigned(view)),
+            *_sign_in_first(setup, view, work),
             *_choices(setup, view, status, fields, work),
         ),
     )
