@@ -26,6 +26,7 @@ from screens.step_model import (
     MESSAGE,
     OPEN_AGAIN,
     REOPEN,
+    SIGN_IN,
     UNPROVEN,
     WHOLE_LOG,
     missing_fields,
@@ -41,6 +42,7 @@ from wizard.view import item_steps
 if TYPE_CHECKING:
     from screens.app import WizardApp
     from screens.step import StepPage
+    from state.snapshot import ChangeRecord
     from wizard.open_setup import OpenSetup
     from wizard.view import View
 
@@ -62,6 +64,10 @@ async def chosen(app: WizardApp, page: StepPage, choice: str) -> None:
         app.push_screen(LogPage(page.model.work))
     elif choice == LEAVE_IT:
         page.action_next()
+    elif choice == SIGN_IN:
+        from screens.sign_in import sign_in
+
+        await sign_in(app)
     elif place is not None and choice == LOOK:
         page.action_look()
     elif place is not None and choice == DO:
@@ -102,6 +108,9 @@ async def do_it(app: WizardApp, page: StepPage, place: ItemStep) -> None:
     setup = app.opened
     if not await _ready(app, page, place, acting=True):
         return
+    if place_open := _unwatched(setup, place):
+        setup.resume(place_open)  # it was asked for already: how it ended comes before anything else
+        return
     plan = await _fresh_plan(setup, place)
     if plan is None:
         return
@@ -114,6 +123,12 @@ async def do_it(app: WizardApp, page: StepPage, place: ItemStep) -> None:
         if DO_IT_FOR_ME in page.model.step.routes:
             setup.guarded(setup.session.choose_route, place, DO_IT_FOR_ME)
         setup.apply(place, plan)
+
+
+def _unwatched(setup: OpenSetup, place: ItemStep) -> ChangeRecord | None:
+    """The change of this item's step that can't be watched before somebody signs in."""
+    work = setup.work.get(place)
+    return setup.open_change(place) if work is not None and work.unsigned is not None else None
 
 
 async def _fresh_plan(setup: OpenSetup, place: ItemStep) -> Plan | None:
@@ -133,7 +148,8 @@ def _plan_question(plan: Plan, doer: Doer | None, sandbox: bool) -> Confirm:
     body += [(f"{sign('stale')} {note}", "$warning") for note in plan.notes]
     if plan.commands:
         said = doer.commands if doer else "It runs exactly this:"
-        body += ["", (said, QUIET), *(f"$ {command}" for command in plan.commands)]
+        as_whom = f" (as {plan.identity})" if plan.identity else ""
+        body += ["", (f"{said.removesuffix(':')}{as_whom}:", QUIET), *(f"$ {command}" for command in plan.commands)]
     if plan.undo:
         body += ["", (f"To take it back: {plan.undo}", QUIET)]
     title = f"{plan.summary[:1].upper()}{plan.summary[1:]}?"

@@ -10,7 +10,7 @@ from screens.field import FieldModel
 from screens.times import when
 from state.clock import now
 from state.events import BAD
-from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, Check, ItemStep, Step
+from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, Check, ItemStep, Plan, Step
 from wizard.status import (
     EMPTY,
     FAILED,
@@ -43,12 +43,15 @@ ADD, LINK, CONFIRM, UNPROVEN, HAND, DO, LOOK, NEXT, LEAVE_IT, CANCEL, WHOLE_LOG,
     "add", "link", "confirm", "unproven", "hand-off", "do", "look", "next", "leave", "cancel", "log", "gone", "home",
     "reopen", "message",
 )  # fmt: skip
+SIGN_IN = "sign-in"
 
 MOST_BESIDE_NEXT = 4
 """Choices beside which there is room for one more at 80 columns."""
 
 OPEN_AGAIN = Choice(REOPEN, "Open it again", "Closes the setup, verifies what is on the disk, and goes on from there.")
 """The way on after a save failed."""
+
+SIGN_IN_FIRST = Choice(SIGN_IN, "Sign in", "Sign in: to Azure; what stopped for want of it then goes on by itself.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,11 @@ def step_model(setup: OpenSetup, offers: Offers | None, step: Step, item_step: I
         checks=tuple(_checks(view)),
         work=work,
         warnings=step.warnings if not found.done else (),
-        choices=(*again, *_choices(setup, view, status, fields, work)),
+        choices=(
+            *again,
+            *_sign_in_first(setup, view, work),
+            *_choices(setup, view, status, fields, work),
+        ),
     )
 
 
@@ -368,6 +375,11 @@ def _routes(
     return [*human, do] if handed_off(view) else [do, *human]
 
 
+def _sign_in_first(setup: OpenSetup, view: View, work: Work | None) -> tuple[Choice, ...]:
+    stopped = work is not None and not work.running and work.unsigned is not None
+    return (SIGN_IN_FIRST,) if stopped or setup.lists.unsigned(view) else ()
+
+
 def _next_line(found: Status) -> str:
     return f"This step is {found.status}. Next step: goes on."
 
@@ -419,7 +431,12 @@ def _do_choice(
         return Choice(DO, label, f"{label}: reads what is there, shows the plan, and asks before anything changes.")
     if planned.plan.empty:
         return Choice(DO, label, "Already so: nothing would change. Looks again how it is.")
-    return Choice(DO, label, f"{label}: {planned.plan.summary}, once you confirm.")
+    return Choice(DO, label, f"{label}: {planned.plan.summary}{_as_whom(planned.plan)}, once you confirm.")
+
+
+def _as_whom(plan: Plan) -> str:
+    """With whose identity, as short as a line needs it."""
+    return f", as {plan.identity.partition(' (')[0]}" if plan.identity else ""
 
 
 def _hand_off(view: View) -> Choice:

@@ -7,7 +7,7 @@ Azure's error code in words of ours (wizard.adapters.azure_errors).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,6 +28,17 @@ class AzureIdentity:
     tenant_id: str
     object_id: str
     name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPrompt:
+    """What the user must do to sign in: open `url` and type `code` there; both empty when a browser opens by itself.
+
+    Both come from Microsoft's sign-in service: outside text, to be cleaned where it is drawn.
+    """
+
+    url: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +196,10 @@ class AzureReader(Protocol):
     """
 
     async def identity(self) -> AzureIdentity: ...
+
+    async def sign_in(self, show: Callable[[SignInPrompt], None]) -> AzureIdentity:
+        """Signs in and says as whom; `show` is told what to do meanwhile, where somebody has to do something."""
+        ...
 
     async def subscriptions(self) -> tuple[Subscription, ...]: ...
 

@@ -101,6 +101,9 @@ def validate(kind: str, value: str, output: str) -> int:
 @click.option("--kube-context", metavar="NAME", help="Instead of the kubeconfig's current context.")
 @click.option("--helm", metavar="FILE", help="Instead of helm from PATH.")
 @click.option("--namespace", default="default", show_default=True, help="Where the release is, or will be.")
+@click.option("--cloud", metavar="NAME", help="Azure's cloud: public (the default), us-government or china.")
+@click.option("--sign-in", metavar="WAY", help="How to sign in to Azure: cli (the default) or default.")
+@click.option("--tenant", metavar="ID", help="The tenant to sign in to, by ID or domain name; else the sign-in's own.")
 @STATE_DIR
 @click.pass_context
 def doctor(
@@ -110,11 +113,21 @@ def doctor(
     kube_context: str | None,
     helm: str | None,
     namespace: str,
+    cloud: str | None,
+    sign_in: str | None,
+    tenant: str | None,
 ) -> int:
-    """Look whether this machine can do what a setup asks: helm, kubeconfig, cluster, rights."""
+    """Look whether this machine can do what a setup asks: helm, kubeconfig, cluster, rights, Azure sign-in."""
     from wizard import commands
 
-    given = {"kubeconfig": kubeconfig, "kube_context": kube_context, "helm": helm}
+    given = {
+        "kubeconfig": kubeconfig,
+        "kube_context": kube_context,
+        "helm": helm,
+        "cloud": cloud,
+        "sign_in": sign_in,
+        "tenant_id": tenant,
+    }
     wanted = {key: value for key, value in given.items() if value}
     return commands.doctor(_places(context), wanted, namespace, output)
 

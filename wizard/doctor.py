@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK, Problem
+from wizard.azure import AzureIdentity
 from wizard.ports import Readers, Right
+from wizard.sign_in import CLOUDS, MANAGED, label_of
 
 if TYPE_CHECKING:
     from state.events import EnvironmentSet
@@ -35,19 +37,24 @@ RIGHTS = (
 )
 
 
-Look = Callable[[], Awaitable[tuple[str, str, str]]]
-"""Finds out one thing: its state, what was found, what to do about it."""
+Look = Callable[[], Awaitable[tuple[str, str, str] | tuple[str, str, str, AzureIdentity | None]]]
+"""Finds out one thing: its state, what was found, what to do about it; and as whom, where that was asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing looked at: its state, what was found, and what to do when that is not good."""
+    """One thing looked at: its state, what was found, and what to do when that is not good.
+
+    `identity`: as whom Azure was asked, where that was found out. `code`: of the Problem in the way of the look.
+    """
 
     id: str
     title: str
     state: str
     text: str
     todo: str = ""
+    identity: AzureIdentity | None = None
+    code: str = ""
 
 
 LOOKS = (
@@ -58,6 +65,7 @@ LOOKS = (
     ("kubeconfig", "kubeconfig"),
     ("cluster", "Cluster"),
     ("rights", "Rights"),
+    ("azure", "Azure sign-in"),
 )
 """The id and the title of every line `examine` gives, in its order: known before anything is looked at."""
 
@@ -93,19 +101,23 @@ async def examine(
         "kubeconfig": lambda: asyncio.to_thread(_kubeconfig, environment),
         "cluster": lambda: _cluster(environment, readers),
         "rights": lambda: _rights(environment, readers, namespace),
+        "azure": lambda: _azure(environment, readers),
     }
     return tuple(await asyncio.gather(*(_guard(id, title, looks[id], told) for id, title in LOOKS)))
 
 
 async def _guard(id: str, title: str, look: Look, told: Callable[[Line], None]) -> Line:
+    identity, code = None, ""
     try:
-        state, text, todo = await look()
+        state, text, todo, *more = await look()
+        identity = more[0] if more else None
     except Problem as problem:
+        code = problem.code
         state = FAILED if problem.exit_code == EXIT_BAD else COULD_NOT_LOOK
         text, todo = " ".join((problem.what, problem.means)).strip(), problem.todo
     except OSError as error:
         state, text, todo = COULD_NOT_LOOK, f"{error.filename or title}: {error.strerror}", "Check the path."
-    line = Line(id, title, state, text, todo)
+    line = Line(id, title, state, text, todo, identity, code)
     told(line)
     return line
 
@@ -198,3 +210,20 @@ async def _rights(environment: EnvironmentSet, readers: Readers, namespace: str)
     if unknown:
         return COULD_NOT_LOOK, f"the cluster does not say about: {', '.join(unknown)}", "helm itself will tell."
     return OK, f"what helm needs in namespace {namespace} is likely allowed", ""
+
+
+async def _azure(environment: EnvironmentSet, readers: Readers) -> tuple[str, str, str, AzureIdentity | None]:
+    if readers.azure is None:
+        todo = "Start the sandbox anew (--reset): this one has no Azure."
+        return COULD_NOT_LOOK, "there is no Azure to ask here", todo, None
+    found = await readers.azure.identity()
+    subscriptions = await readers.azure.subscriptions()
+    way = label_of(MANAGED if environment.sandbox else environment.sign_in)
+    where = "the sandbox's cloud" if environment.sandbox else f"cloud {CLOUDS[environment.cloud]}"
+    count = f"{len(subscriptions)} subscription{'' if len(subscriptions) == 1 else 's'} can be read"
+    text = f"{found.name or 'an account without a name'}, tenant {found.tenant_id}, object {found.object_id}, {where}, "
+    text += f"by {way}; {count}"
+    if subscriptions:
+        return OK, text, "", found
+    todo = "Ask for the role Reader in the subscription, or sign in to its tenant (--tenant, tenant_id)."
+    return NOT_YET, text, todo, found

@@ -22,15 +22,11 @@ from state.problem import EXIT_BAD, Problem
 from wizard.files import expanded, is_text, read_file
 from wizard.ports import Readers, Writers
 from wizard.secret import Secret
+from wizard.sign_in import CLOUDS, SIGN_INS, is_tenant
 from wizard.text import one_line
 
 if TYPE_CHECKING:
     from wizard.adapters.azure_asking import Target
-
-CLOUDS = ("public", "us-government", "china")
-SIGN_INS = ("cli", "device-code", "browser", "default")
-"""How one signs in to Azure (AZURE.md, "Identity, clients, safety"); `default` tries many ways and is for those who
-know which."""
 
 
 def resolve_environment(given: Mapping[str, Any]) -> EnvironmentSet:
@@ -56,7 +52,7 @@ def resolve_environment(given: Mapping[str, Any]) -> EnvironmentSet:
     resolved = EnvironmentSet(
         cloud=environment.cloud,
         sign_in=environment.sign_in,
-        tenant_id=environment.tenant_id,
+        tenant_id=environment.tenant_id.lower() if environment.tenant_id else None,
         sandbox=environment.sandbox,
         arm_url=environment.arm_url,
         identity_endpoint=environment.identity_endpoint,
@@ -96,6 +92,13 @@ def _require_safe(environment: EnvironmentSet) -> None:
             "unknown-sign-in",
             f"There is no sign_in {one_line(environment.sign_in)}.",
             todo=f"Ways to sign in to Azure are {', '.join(SIGN_INS)}.",
+            exit_code=EXIT_BAD,
+        )
+    if environment.tenant_id and not is_tenant(environment.tenant_id):
+        raise Problem(
+            "no-tenant",
+            f"{one_line(environment.tenant_id)} is no tenant.",
+            todo="tenant_id is a tenant's ID (a GUID) or a domain name of it: `az account show` tells tenantId.",
             exit_code=EXIT_BAD,
         )
     for key in ("arm_url", "identity_endpoint", "dns_server"):
@@ -199,7 +202,10 @@ async def connected(
     `drop_env` names variables that held secrets, `held` tells the secrets themselves: neither reaches a child.
     `say` is told what the user should know about this machine; `told`, in the context of who called, what Azure lets
     us know while a call goes on: that it asks to slow down.
+
+    Raises Problem for an environment that points where no sign-in may go: it may have been written by hand.
     """
+    _require_safe(environment)
     from wizard.adapters import azure, cluster, helm
     from wizard.adapters.dns import DnsLooker
     from wizard.adapters.helm_commands import HelmConfig
@@ -256,7 +262,7 @@ def _azure_target(environment: EnvironmentSet) -> Target | None:
     from wizard.adapters.azure_asking import Target
 
     if not environment.sandbox:
-        return Target(cloud=environment.cloud, identity=environment.sign_in)
+        return Target(cloud=environment.cloud, identity=environment.sign_in, tenant=environment.tenant_id)
     if not environment.arm_url or not environment.kubeconfig:
         return None
     return Target(

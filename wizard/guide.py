@@ -252,6 +252,7 @@ AZURE = Doer(
 class Plan:
     """What acting would do, found by reading only. No change but SAME ones means `already so`.
 
+    `identity`: as whom it was read and will be done, in words; empty when that is nobody in particular.
     `commands` are exactly what runs, secrets replaced; `digest` is the SHA-256 over them and the digests of their
     input. `obstacle`: why it can't be applied as it is, and what to say yes to. `timeout`: seconds after which
     applying gives up. `payload` is what the action itself needs to apply this very plan; it is never journalled or
@@ -266,6 +267,7 @@ class Plan:
     undo: str = ""
     obstacle: Obstacle | None = None
     timeout: float = 0.0
+    identity: str = ""
     payload: Any = field(default=None, repr=False)
 
     @property

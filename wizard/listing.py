@@ -17,6 +17,7 @@ from state.clock import now
 from state.problem import Problem
 from wizard.guide import Batch, Field, Listed, ListOf
 from wizard.offers import MOST, Offer, held_elsewhere, offer_of, unique_keys
+from wizard.sign_in import CODES
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -176,6 +177,11 @@ class Lists:
     def of(self, view: View, field: Field) -> Known | None:
         """What is known of the list of `field` for the values of `view`; None when nobody asked for it yet."""
         return self._known.get(_key(view, field.lists)) if field.lists is not None else None
+
+    def unsigned(self, view: View) -> bool:
+        """Whether a list of the view's fields could not be read for want of a sign-in."""
+        found = (self.of(view, field) for field in view.step.fields)
+        return any(known is not None and known.problem is not None and known.problem.code in CODES for known in found)
 
     def ask(self, view: View, field: Field, *, again: bool = False) -> Known | None:
         """Sees to it that the list is read, and returns what is known so far; `again` reads even what is fresh.

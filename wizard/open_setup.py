@@ -24,12 +24,14 @@ from wizard.listing import Lists
 from wizard.ports import LEAVE, Readers, Writers
 from wizard.secret import Secret
 from wizard.session import Session
+from wizard.sign_in import MANAGED, SigningIn
 from wizard.text import one_line
 from wizard.work import ACTING, LOOKING, PLANNING, RESUMING, Work
 
 if TYPE_CHECKING:
     from state.snapshot import ChangeRecord
     from state.store import Writer
+    from wizard.azure import AzureIdentity, SignInPrompt
     from wizard.places import Places
 
 
@@ -60,9 +62,11 @@ class OpenSetup:
     work: dict[ItemStep, Work] = field(default_factory=dict)
     plans: dict[ItemStep, Planned] = field(default_factory=dict)
     drafts: dict[tuple[str | None, str], str] = field(default_factory=dict)
+    signing_in: SigningIn | None = None
     not_saved: Problem | None = None
     on_change: Callable[[], None] = lambda: None
     _tasks: dict[ItemStep, asyncio.Task[None]] = field(default_factory=dict)
+    _sign_in_task: asyncio.Task[None] | None = None
     _adapters: AsyncExitStack = field(default_factory=AsyncExitStack)
     _held: list[Secret] = field(default_factory=list)
     lists: Lists = field(init=False)
@@ -94,6 +98,7 @@ class OpenSetup:
         """Makes the adapters of the setup's environment; contacts nothing. Nothing of a copied file is used before
         `point_to` confirmed it."""
         await self.lists.forget()
+        await self.stop_signing_in()
         await self._adapters.aclose()
         self._adapters = AsyncExitStack()
         self.session.readers, self.session.writers = Readers(), Writers()
@@ -108,6 +113,74 @@ class OpenSetup:
         self.guarded(self.session.set_environment, await asyncio.to_thread(resolve_environment, given))
         await self.connect()
         self.on_change()
+
+    # ------------------------------------------------------------ signing in
+
+    def sign_in(self) -> SigningIn:
+        """Begins to sign in to Azure in the setup's way; one that is under way goes on.
+
+        After it, whatever stopped for want of a sign-in is taken up. Raises Problem when no Azure can be asked here.
+        """
+        from wizard.actions.azure_facts import azure_of
+
+        if self.signing_in is not None and self.signing_in.running:
+            return self.signing_in
+        azure_of(self.session.readers)
+        recorded = self.session.snapshot.environment
+        where = recorded.data if recorded else EnvironmentSet()
+        way = MANAGED if where.sandbox else where.sign_in
+        self.signing_in = SigningIn(way, where.cloud, where.tenant_id)
+        self._sign_in_task = asyncio.create_task(self._sign_in(self.signing_in))
+        self.on_change()
+        return self.signing_in
+
+    async def stop_signing_in(self) -> None:
+        """Waits for nobody any more. A code that was shown ends by itself."""
+        task, self._sign_in_task = self._sign_in_task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        if self.signing_in is not None and self.signing_in.running:
+            self.signing_in.end()  # cancelled before it had begun
+            self.on_change()
+
+    async def _sign_in(self, signing: SigningIn) -> None:
+        from wizard.actions.azure_facts import azure_of, require_pinned
+
+        def show(prompt: SignInPrompt) -> None:
+            signing.prompt = prompt
+            self.on_change()
+
+        identity: AzureIdentity | None = None
+        try:
+            identity = await azure_of(self.session.readers).sign_in(show)
+            self.session.acts_as(identity.object_id)
+            require_pinned(self.session.snapshot, identity)
+            await self.lists.forget()  # somebody else may see other things
+            signing.end(identity)
+            self._take_up()
+        except Problem as problem:
+            signing.end(identity, problem)
+        except asyncio.CancelledError:
+            signing.end()
+        except Exception as error:  # noqa: BLE001 - as in `_run`
+            signing.end(problem=self._unknown(error))
+        finally:
+            self.on_change()
+
+    def _take_up(self) -> None:
+        """Goes on with what stopped for want of a sign-in. A change that was sent is only looked after: its end is
+        read, and nothing is sent a second time."""
+        for place, work in tuple(self.work.items()):
+            if work.running or work.unsigned is None:
+                continue
+            change = self.open_change(place)
+            if change is not None:
+                self.resume(change)
+            elif work.kind == LOOKING:
+                self.look(place)
+            else:
+                self.plan(place)
 
     # ------------------------------------------------------------ intents
 
@@ -160,6 +233,14 @@ class OpenSetup:
         """Takes up every change whose end nobody wrote."""
         for change in self.session.interrupted():
             self.resume(change)
+
+    def open_change(self, item_step: ItemStep) -> ChangeRecord | None:
+        """The change of an item's step whose end nobody wrote; None when every one has its end."""
+        for change in self.session.interrupted():
+            started = change.started.data
+            if ItemStep(started.step, tuple(started.items)) == item_step:
+                return change
+        return None
 
     def cancel(self, item_step: ItemStep) -> None:
         """Stops the work on an item's step; what it runs is stopped, and its end is written."""
@@ -234,7 +315,7 @@ class OpenSetup:
         )
 
     async def _look(self, work: Work) -> None:
-        await self.session.look(work.item_step)
+        await self.session.look(work.item_step, told=work.missed)
 
     async def _plan(self, work: Work) -> None:
         inputs = tuple(self.session.view(work.item_step).inputs())
@@ -251,16 +332,17 @@ class OpenSetup:
             raise
         finally:
             self.plans.pop(work.item_step, None)
-        await self.session.look(work.item_step, closes=True)
+        await self.session.look(work.item_step, closes=True, told=work.missed)
 
     async def _resume(self, work: Work, change: ChangeRecord, *, gone: bool) -> None:
         await self.session.resume(change, work.report, gone=gone)
-        await self.session.look(work.item_step, closes=True)
+        await self.session.look(work.item_step, closes=True, told=work.missed)
 
     # ------------------------------------------------------------ the end
 
     async def close(self, *, leave_running: bool = False) -> str:
         """Stops what runs, or leaves it running alone; frees the lock. Returns the head of the journal."""
+        await self.stop_signing_in()
         for task in self._tasks.values():
             task.cancel(LEAVE if leave_running else None)
         await asyncio.gather(*self._tasks.values(), self.lists.forget(), return_exceptions=True)
@@ -302,5 +384,9 @@ async def _opened(writer: Writer, guide: Guide, places: Places) -> OpenSetup:
     session = Session(writer, guide, current_actor("screen"))
     setup = OpenSetup(session, writer, places)
     session.on_commit = lambda: setup.on_change()  # noqa: PLW0108 - on_change is set later, by the screens
-    await setup.connect()
+    try:
+        await setup.connect()
+    except BaseException:
+        writer.close()  # nobody holds what could not be opened
+        raise
     return setup

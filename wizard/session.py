@@ -396,13 +396,16 @@ class Session:
 
     # ------------------------------------------------------------ looking
 
-    async def look(self, item_step: ItemStep, *, closes: bool = False) -> tuple[Found, ...]:
+    async def look(
+        self, item_step: ItemStep, *, closes: bool = False, told: Callable[[Problem], None] = lambda _: None
+    ) -> tuple[Found, ...]:
         """Runs every check of an item's step, each within its deadline, and remembers what they found.
 
-        `closes`: the step is being finished, so findings are journalled even when unchanged.
+        `closes`: the step is being finished, so findings are journalled even when unchanged. `told` gets each Problem
+        that a check could not look for.
         """
         view = self.view(item_step)
-        found = await look(view, self.readers)
+        found = await look(view, self.readers, told=told)
         for finding in found:
             self.record(finding, closes=closes)
         return found
@@ -438,6 +441,10 @@ class Session:
         return _age(last) > REPEAT_FINDING_SECONDS
 
     # ------------------------------------------------------------ acting
+
+    def acts_as(self, object_id: str) -> None:
+        """From now on events tell with which Azure account (its object id) this actor signed in."""
+        self._actor = msgspec.structs.replace(self._actor, azure_oid=object_id)
 
     async def plan(self, item_step: ItemStep) -> Plan:
         """What acting would do; reads only."""
@@ -540,6 +547,8 @@ class _ChangeLog:
         recorded = self._session.snapshot.identities.get(kind)
         if recorded is None or recorded.data.facts != facts:
             self._session.commit(IdentityPinned(kind=kind, facts=facts))
+        if object_id := facts.get("object_id"):
+            self._session.acts_as(object_id)
 
     def filled(self, key: str, value: str) -> None:
         field = self._session.guide.fields()[key]
@@ -554,13 +563,19 @@ class _ChangeLog:
 # ---------------------------------------------------------------- looking without writing
 
 
-async def look(view: View, readers: Readers, checks: Sequence[Check] | None = None) -> tuple[Found, ...]:
+async def look(
+    view: View,
+    readers: Readers,
+    checks: Sequence[Check] | None = None,
+    *,
+    told: Callable[[Problem], None] = lambda _: None,
+) -> tuple[Found, ...]:
     """Runs checks side by side, each within its deadline; reads only and writes nothing.
 
     One slow or failing source never holds up the rest: it becomes `could not look`.
     """
     wanted = view.step.checks if checks is None else checks
-    findings = await asyncio.gather(*(_run_check(check, view, readers) for check in wanted))
+    findings = await asyncio.gather(*(_run_check(check, view, readers, told) for check in wanted))
     return tuple(
         Found(
             step=view.step.id,
@@ -577,13 +592,14 @@ async def look(view: View, readers: Readers, checks: Sequence[Check] | None = No
     )
 
 
-async def _run_check(check: Check, view: View, readers: Readers) -> Finding:
+async def _run_check(check: Check, view: View, readers: Readers, told: Callable[[Problem], None]) -> Finding:
     try:
         async with asyncio.timeout(check.deadline):
             return await check.run(view, readers)
     except TimeoutError:
         return Finding(COULD_NOT_LOOK, f"no answer within {check.deadline:g} s", check.hint)
     except Problem as problem:
+        told(problem)
         return Finding(COULD_NOT_LOOK, " ".join((problem.what, problem.means)).strip(), problem.todo or check.hint)
 
 

@@ -311,6 +311,8 @@ class Run:
         for change in plan.changes:
             self._say(f"  {change.sign} {change.text}")
         if not plan.empty:
+            if plan.identity:
+                self._say(f"  as {plan.identity}")
             for command in plan.commands:
                 self._say(f"  $ {command}")
         for note in plan.notes:

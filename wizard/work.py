@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from state.clock import now
 from state.problem import Problem
 from wizard.guide import ItemStep, Moment
+from wizard.sign_in import CODES
 from wizard.text import clean
 
 LOG_LINES = 10_000
@@ -60,7 +61,8 @@ class LogLine:
 
 @dataclass(slots=True)
 class Work:
-    """One piece of work on one item's step. `timeout` in seconds, 0 while unknown."""
+    """One piece of work on one item's step. `timeout` in seconds, 0 while unknown. `unsigned`: what it stopped at, or
+    could not look at, for want of a sign-in to Azure."""
 
     item_step: ItemStep
     kind: str
@@ -74,6 +76,7 @@ class Work:
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     lines: int = 0
     problem: Problem | None = None
+    unsigned: Problem | None = None
     cancelling: bool = False
     redact: Callable[[str], str] = field(default=lambda text: text, repr=False)
 
@@ -102,10 +105,17 @@ class Work:
         else:
             self._write(moment.text)
 
+    def missed(self, problem: Problem) -> None:
+        """Something could not be looked at; it is remembered when a sign-in would help."""
+        if problem.code in CODES:
+            self.unsigned = problem
+
     def finish(self, problem: Problem | None = None, *, state: str = "") -> None:
         """The work has ended: well, with a problem, or cancelled."""
         at = time.monotonic()
         self.problem = problem
+        if problem is not None:
+            self.missed(problem)
         self._end_phase(at, state or ("failed" if problem else "done"))
         self.ended = at
 

@@ -15,6 +15,7 @@ from textual.widgets import Button, Input
 
 from screens.app import WizardApp
 from screens.field import FieldRow
+from screens.page import Page
 from screens.step import StepPage
 from state.events import Event
 from state.store import Store
@@ -83,6 +84,11 @@ class AtStep:
     def text(self) -> str:
         """What is drawn."""
         return text_of(self.app)
+
+    def page_text(self) -> str:
+        """What the page on top would copy, folded nowhere."""
+        page = next(one for one in reversed(self.app.screen_stack) if isinstance(one, Page))
+        return page.copyable()
 
     @property
     def body(self) -> str:

@@ -49,7 +49,7 @@ class _Still(datetime):
 def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One moment, one user on one host, in UTC, without blinking."""
     monkeypatch.setattr("state.clock.datetime", _Still)
-    for clock in ("wizard.work.time", "wizard.listing.time"):
+    for clock in ("wizard.work.time", "wizard.listing.time", "wizard.sign_in.time"):
         monkeypatch.setattr(clock, SimpleNamespace(monotonic=lambda: MONOTONIC))
     monkeypatch.setattr("pwd.getpwuid", lambda uid: SimpleNamespace(pw_name="ada", pw_dir="/nowhere"))
     system = os.uname()

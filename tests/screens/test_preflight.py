@@ -10,6 +10,7 @@ import msgspec.structs
 import pytest
 from textual.widgets import Button, Input
 
+from screens.dialogs import Choose
 from screens.preflight import PreflightPage
 from state.problem import Problem
 from tests.screens.harness import LARGE, SIZES, SMALL, out_of_view, places_in, shown, text_of, until
@@ -148,7 +149,7 @@ async def test_nothing_here_says_what_to_get(places: Places, size: tuple[int, in
         await until(pilot, lambda: isinstance(app.screen, PreflightPage) and "looked" in text_of(app))
         text = text_of(app)
         assert "helm was not found on PATH" in text
-        assert "[ Go on ]" in text and "[ Context ]" not in text
+        assert "[ Go on ]" in text and "[ Cluster ]" not in text
         assert await out_of_view(app, pilot) == []
 
         await pilot.press("escape")
@@ -196,7 +197,7 @@ async def test_every_choice_is_in_view(places: Places, setup: OpenSetup, size: t
         setup.session.readers = Readers(cluster=Cluster())
         app.hold(setup)
         app.push_screen(PreflightPage())
-        await until(pilot, lambda: "[ Context ]" in text_of(app) and "looked" in text_of(app))
+        await until(pilot, lambda: "[ Cluster ]" in text_of(app) and "looked" in text_of(app))
         assert await out_of_view(app, pilot) == []
 
 
@@ -240,9 +241,11 @@ async def test_another_context_is_chosen_and_journalled(places: Places, setup: O
         app.hold(setup)
         setup.session.readers = Readers(cluster=Cluster())
         app.push_screen(PreflightPage())
-        await until(pilot, lambda: "[ Context ]" in text_of(app) and "looked" in text_of(app))
-        button = next(one for one in app.screen.query(Button) if one.name == "context")
+        await until(pilot, lambda: "[ Cluster ]" in text_of(app) and "looked" in text_of(app))
+        button = next(one for one in app.screen.query(Button) if one.name == "cluster")
         button.press()
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.press("enter")
         await until(pilot, lambda: "aks-test" in text_of(app))
         await pilot.press("down", "enter")
 
@@ -264,7 +267,7 @@ async def test_a_sandbox_can_not_be_pointed_elsewhere(places: Places, tmp_path: 
         app.push_screen(PreflightPage())
         await until(pilot, lambda: "looked" in text_of(app))
         assert "SANDBOX" in text_of(app)
-        assert "[ Context ]" not in text_of(app)
+        assert "[ Cluster ]" not in text_of(app)
 
 
 async def test_without_colours_every_state_is_a_word(places: Places, monkeypatch: pytest.MonkeyPatch):
@@ -293,7 +296,9 @@ async def test_another_kubeconfig_keeps_the_cloud_of_a_setup_that_is_not_confirm
         app.hold(setup)
         app.push_screen(PreflightPage())
         await until(pilot, lambda: isinstance(app.screen, PreflightPage) and "not used here" in text_of(app))
-        next(one for one in app.screen.query(Button) if one.name == "kubeconfig").press()
+        next(one for one in app.screen.query(Button) if one.name == "cluster").press()
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.press("down", "enter")
         await until(pilot, lambda: isinstance(app.focused, Input))
         app.screen.query_one(Input).value = f" {other} "
         await pilot.press("enter")

@@ -28,6 +28,7 @@ from screens.log import LogPage
 from screens.page import Sheet
 from screens.preflight import PreflightPage
 from screens.resume import ResumePage
+from screens.sign_in import SignInSheet
 from state.problem import EXIT_BAD, Problem
 from tests.screens.at_step import VALUES as VALUES_FILE
 from tests.screens.at_step import AtStep, at_step, attested, done_before_seven
@@ -35,9 +36,11 @@ from tests.screens.harness import LARGE, SMALL, out_of_view, places_in, shown, t
 from tests.screens.snapshots import ACCEPT, MONOTONIC, STORED, accepting, cut, difference, drawn, still
 from tests.setups import DPM, MINIO, VALUES, make_setup
 from tests.setups import SUBSCRIPTION as SUBSCRIPTION_ID
+from tests.wizard.azure_world import ADA, World
 from tests.wizard.engine import DNS, ENDPOINT, GUIDE, MARK, TOKEN, UPDATE, Cluster, Helm, Resolver, release, step_of
 from tests.wizard.listed_world import FORBIDDEN
 from wizard import opening
+from wizard.azure import SignInPrompt
 from wizard.doctor import OK
 from wizard.guide import Listed, Moment
 from wizard.guides import DEFAULT
@@ -45,6 +48,7 @@ from wizard.listing import COULD_NOT_LOOK, LOOKING, Known, row_of
 from wizard.open_setup import OpenSetup, new_setup
 from wizard.ports import Readers, Writers
 from wizard.safe_yaml import load_typed
+from wizard.sign_in import SigningIn
 from wizard.work import ACTING, Work
 
 # The whole app for every test: these run in `make test-slow` and CI.
@@ -54,7 +58,7 @@ SIZES = (LARGE, SMALL)
 STATES = (
     "home-empty", "home", "new", "preflight", "step-1-empty", "step-3-typed", "step-5-bad", "step-7-ready",
     "step-7-confirm", "step-7-running", "step-7-failed", "step-8-unproven", "resume", "review", "help", "log",
-    "evidence", "note", "ask", "choose", "copy", "pick-file", "pick-listed", "pick-refused",
+    "evidence", "note", "ask", "choose", "copy", "pick-file", "pick-listed", "pick-refused", "sign-in", "signed-in",
 )  # fmt: skip
 LOOKS = ("mono", "light")
 
@@ -203,12 +207,26 @@ async def test_preflight(here: Path, album: Album):
     config.chmod(0o600)
     places = places_in(here)
     setup = await new_setup(places, "prod-weu", DEFAULT, "self-service", {"kubeconfig": str(config)})
-    setup.session.readers = Readers(cluster=Cluster())
+    setup.session.readers = Readers(cluster=Cluster(), azure=World())
     async with shown(places) as (app, pilot):
         app.hold(setup)
         app.push_screen(PreflightPage())
         await until(pilot, lambda: "Rights" in text_of(app) and "looked" in text_of(app))
         await album.take("preflight", app, pilot)
+
+
+async def test_signing_in(here: Path, album: Album):
+    """Over step 3: the page and the code while somebody is waited for, then who it was."""
+    signing = SigningIn("device-code", begun=MONOTONIC - 72)
+    signing.prompt = SignInPrompt("https://microsoft.com/devicelogin", "E7KQ4RT2X")
+    async with at_step(here, ENDPOINT, attested("register")) as at:
+        sheet = SignInSheet(signing)
+        at.app.push_screen(sheet)
+        await at.until(lambda: at.app.screen is sheet and "1 min 12 s" in at.text)
+        await album.take("sign-in", at.app, at.pilot)
+        signing.end(ADA)
+        await at.until(lambda: "[ Go on ]" in at.text)
+        await album.take("signed-in", at.app, at.pilot)
 
 
 async def test_review(here: Path, album: Album):

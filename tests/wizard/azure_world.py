@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from wizard.azure import (
     Operation,
     Permission,
     ResourceGroup,
+    SignInPrompt,
     Subnet,
     Subscription,
     WantedEndpoint,
@@ -70,12 +72,17 @@ class Died(BaseException):
 class World:
     """Resources by lower-case id. `writes` are the changes it was told to make, `calls` everything it was asked.
 
+    `prompt`: what a sign-in asks for; it ends, as `me`, once `signs_in` is set.
+
     `polls`: how many looks an operation takes. `fails[method]`: Problems to raise, one a call; `loses[method]`: raised
     after the change was taken. `dies`: which call is the last, and whether it still reaches Azure.
     """
 
     def __init__(self) -> None:
         self.me = ADA
+        self.prompt: SignInPrompt | None = None
+        self.signs_in = asyncio.Event()
+        self.signs_in.set()
         self.polls = 2
         self.calls: list[str] = []
         self.writes: list[tuple[str, str]] = []
@@ -175,6 +182,15 @@ class World:
 
     async def identity(self) -> AzureIdentity:
         return self._called("identity", lambda: self.me)
+
+    async def sign_in(self, show: Callable[[SignInPrompt], None]) -> AzureIdentity:
+        self.calls.append("sign_in")
+        if self.fails.get("sign_in"):
+            raise self.fails["sign_in"].pop(0)
+        if self.prompt is not None:
+            show(self.prompt)
+        await self.signs_in.wait()
+        return self.me
 
     async def subscriptions(self) -> tuple[Subscription, ...]:
         return self._called("subscriptions", lambda: (self.subscription, *self.others))

@@ -18,11 +18,13 @@ from uuid import uuid4
 
 from state.events import CANCELLED, DONE, FAILED, UNKNOWN
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from state.snapshot import Snapshot
 from wizard.actions.change_end import BadEnd
 from wizard.azure import AzureIdentity, AzureReader, AzureWriter, Operation, Permission
 from wizard.guide import Log, Moment
 from wizard.identifiers.arm_id import name_after
 from wizard.ports import Readers, Writers
+from wizard.sign_in import CODES
 from wizard.together import together
 from wizard.view import View
 
@@ -37,6 +39,9 @@ OUTCOME_UNKNOWN = "azure-outcome-unknown"
 
 TRIES = 5
 """Looks that may fail one after the other before a change that goes on is lost sight of."""
+
+SIGN_IN_TRIES = 2
+"""Such looks that may fail for want of a sign-in: after the first one a new token is asked for, after that a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,12 @@ def who(identity: AzureIdentity) -> str:
 
 def require_same_identity(view: View, found: AzureIdentity) -> None:
     """Raises Problem, naming both, when this is not the identity that the setup is pinned to."""
-    pinned = view.snapshot.identities.get(PIN)
+    require_pinned(view.snapshot, found)
+
+
+def require_pinned(snapshot: Snapshot, found: AzureIdentity) -> None:
+    """Raises Problem, naming both, when this is not the identity that the setup is pinned to; it may be to none."""
+    pinned = snapshot.identities.get(PIN)
     if pinned is not None:
         facts = pinned.data.facts
         _require_same(AzureIdentity(facts.get("tenant_id") or "", facts.get("object_id") or ""), found)
@@ -281,6 +291,20 @@ class LostSight(Problem):
         )
 
 
+class Unwatched(Problem):
+    """A change goes on in Azure, and can't be watched before somebody signs in: it has no end yet."""
+
+    def __init__(self, name: str, why: Problem) -> None:
+        super().__init__(
+            why.code,
+            f"{name} can't be watched any more: {why.what}",
+            means="Azure goes on; sign in and the wizard looks how it ended. It is not asked for a second time.",
+            todo=why.todo,
+            detail=why.detail,
+            exit_code=EXIT_NOT_YET,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What one look at a changed resource says. `outcome` (of state.events) is None while Azure is at it.
@@ -315,10 +339,10 @@ async def watch(
     What does not appear ends as CANCELLED, what appeared and went away again as FAILED. How long that takes is
     measured here alone: a request may still be on its way when the program is killed, and the journal's times are those
     of a clock that may have been another host's. Raises Problem when Azure says its operation failed, LostSight when it
-    can't be followed any more.
+    can't be followed any more, Unwatched when somebody has to sign in first.
     """
     begun = last_there = time.monotonic()
-    appeared, failures = False, 0
+    appeared, failures, unsigned = False, 0, 0
     while True:
         at = time.monotonic()
         elapsed = at - begun
@@ -327,12 +351,16 @@ async def watch(
             seen = await look()
         except Problem as problem:
             failures += 1
+            unsigned = unsigned + 1 if problem.code in CODES else 0
+            if unsigned >= SIGN_IN_TRIES:
+                raise Unwatched(name, problem) from problem
             if failures >= TRIES:
                 raise LostSight(name, problem.what, detail=problem.detail) from problem
             text = problem.what
         else:
             at_it = told.status == "InProgress"
-            failures, text = 0, f"{seen.text}, Azure is still at it" if at_it and seen.outcome else seen.text
+            failures, unsigned = 0, 0
+            text = f"{seen.text}, Azure is still at it" if at_it and seen.outcome else seen.text
             _require_no_failure(told, name)
             if seen.there or told.status == "InProgress":
                 appeared, last_there = appeared or seen.there, at
@@ -404,7 +432,11 @@ class Applying:
     pace: Pace
 
     async def pin(self) -> None:
-        """Stops when Azure is asked as somebody else than the plan was made as."""
+        """Stops when Azure is asked as somebody else than the plan was made as, and while a change has no end."""
+        for change in self.view.snapshot.changes.values():
+            at = (change.started.data.step, tuple(change.started.data.items))
+            if change.finished is None and at == (self.view.step.id, self.view.items):
+                raise _still_open(change.started.data.summary)
         await pin(self.view, self.identity, self.azure, self.log)
 
     async def carry_out(self, write: Write, send: Callable[[], Awaitable[None]], look: Look) -> Seen:
@@ -421,7 +453,7 @@ class Applying:
         )
         # Cancelling stops our waiting and not Azure: the next look says what came of it.
         cancelled = (UNKNOWN, "not waited for any longer, Azure goes on with it")
-        with BadEnd(self.log, change, write.summary, cancelled=cancelled, lost=LostSight):
+        with BadEnd(self.log, change, write.summary, cancelled=cancelled, lost=LostSight, unwatched=Unwatched):
             self.progress(Moment("phase", write.summary))
             await _send(send)
             operation = (lambda: self.writer.operation(write.resource)) if write.waits else None
@@ -440,8 +472,21 @@ async def _send(send: Callable[[], Awaitable[None]]) -> None:
     try:
         await send()
     except Problem as problem:
-        if problem.code != OUTCOME_UNKNOWN:
-            raise
+        if problem.code == OUTCOME_UNKNOWN:
+            return
+        if problem.code in CODES:
+            problem.means = f"{problem.means} Nothing was changed.".strip()
+        raise
+
+
+def _still_open(summary: str) -> Problem:
+    return Problem(
+        "change-open",
+        f"How this ended is not known yet: {summary}.",
+        means="Azure may still be at it, and is not asked a second time.",
+        todo="Look how it ended first: open this setup again, or `run` it again.",
+        exit_code=EXIT_NOT_YET,
+    )
 
 
 async def find_out(

@@ -16,18 +16,26 @@ class BadEnd:
     """Writes a change's bad end, whatever it was, before the failure goes on to the caller.
 
     `cancelled`: the outcome (of state.events) and the words of a change that was cancelled. `lost`: the Problem after
-    which nobody knows how it ended. What is left running (`LEAVE`) has no end yet: as after a kill, the next start
-    finds out.
+    which nobody knows how it ended. What is left running (`LEAVE`), or can't be watched any more (the Problem
+    `unwatched`), has no end yet: as after a kill, that is found out later.
     """
 
     def __init__(
-        self, log: Log, change: str, summary: str, *, cancelled: tuple[str, str], lost: type[Problem] | None = None
+        self,
+        log: Log,
+        change: str,
+        summary: str,
+        *,
+        cancelled: tuple[str, str],
+        lost: type[Problem] | None = None,
+        unwatched: type[Problem] | None = None,
     ) -> None:
         self._log = log
         self._change = change
         self._summary = summary
         self._cancelled = cancelled
         self._lost = lost
+        self._unwatched = unwatched
 
     def __enter__(self) -> None:
         return None
@@ -37,6 +45,8 @@ class BadEnd:
             if error.args[:1] != (LEAVE,):
                 outcome, said = self._cancelled
                 self._log.finished(self._change, outcome=outcome, summary=f"{self._summary}: {said}")
+        elif self._unwatched is not None and isinstance(error, self._unwatched):
+            pass
         elif isinstance(error, Problem):
             lost = self._lost is not None and isinstance(error, self._lost)
             self._log.finished(

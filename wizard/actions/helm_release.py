@@ -122,6 +122,7 @@ class HelmRelease:
             undo=_undo(upgrade, history),
             obstacle=_obstacle(out, ours=_is_ours(view, history[-1], live)) if out else None,
             timeout=float(upgrade.timeout),
+            identity=f"{identity.user} (at {identity.server})" if identity.user else "",
             payload=payload,
         )
 

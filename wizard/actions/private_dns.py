@@ -30,6 +30,7 @@ from wizard.actions.azure_facts import (
     require_same_identity,
     same_id,
     subscription_of,
+    who,
     writer_of,
 )
 from wizard.actions.zone_survey import APEX, Claim, Keys, Place, Target, survey, target_of
@@ -104,6 +105,7 @@ class PrivateDns:
             undo="; ".join(step.write.undo for step in reversed(planned) if step.write.undo),
             obstacle=_obstacle(target, strangers, label) if strangers else None,
             timeout=self._pace.settle,
+            identity=who(identity),
             payload=_Payload(identity, tuple(planned)),
         )
 

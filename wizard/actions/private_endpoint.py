@@ -37,6 +37,7 @@ from wizard.actions.azure_facts import (
     same_id,
     step_with,
     subscription_of,
+    who,
     writer_of,
 )
 from wizard.actions.endpoint_notes import choose_nic, notes
@@ -141,6 +142,7 @@ class PrivateEndpoint:
             undo=_delete_commands(resource)[0],
             obstacle=_obstacle(found, self._afterwards(view)) if found is not None else None,
             timeout=self._pace.settle,
+            identity=who(identity),
             payload=_Payload(resource, identity, found, wanted),
         )
 
@@ -432,6 +434,7 @@ async def _nothing_to_make(
         summary=f"take over what Azure says of {found.name}" if fill else f"{found.name} is there",
         digest=digest(()),
         notes=notes,
+        identity=who(identity),
         payload=_Payload(found.id, identity, found, fill=fill),
     )
 

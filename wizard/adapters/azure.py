@@ -13,7 +13,7 @@ from typing import TypeVar, TypeVarTuple
 
 from state.problem import EXIT_NOT_YET, Problem
 from wizard.adapters import azure_calls, azure_changes, azure_errors
-from wizard.adapters.azure_asking import SignInPrompt, Target
+from wizard.adapters.azure_asking import Target
 from wizard.adapters.sdk_process import ENDED, SdkProcess
 from wizard.azure import (
     ARecord,
@@ -24,13 +24,14 @@ from wizard.azure import (
     Operation,
     Permission,
     ResourceGroup,
+    SignInPrompt,
     Subscription,
     WantedEndpoint,
     Zone,
     ZoneLink,
 )
 
-__all__ = ["MODULES", "AzureActor", "AzureLooker", "SignInPrompt", "Target"]
+__all__ = ["MODULES", "AzureActor", "AzureLooker", "Target"]
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from wizard.adapters import azure_errors
+from wizard.sign_in import CLOUDS, MANAGED, SIGN_INS, is_tenant
 
-CLOUDS = ("public", "us-government", "china")
-IDENTITIES = ("cli", "device-code", "browser", "default", "managed")
+IDENTITIES = (*SIGN_INS, MANAGED)
 
 PAGES = 400  # pages of one list; the largest subscriptions have some tens
 _TEXT = 1000  # characters kept of a text
@@ -27,29 +27,20 @@ _TEXT = 1000  # characters kept of a text
 class Target:
     """Which Azure, and as whom.
 
-    `cloud` is one of `CLOUDS`, `identity` one of `IDENTITIES`. A sandbox alone has an `arm_url`, a `ca_file` for it,
+    `cloud` is one of `CLOUDS`, `identity` one of `IDENTITIES`, `tenant` a tenant's ID or domain name, None for the
+    sign-in's own. A sandbox alone has an `arm_url`, a `ca_file` for it,
     and the identity `managed` with its `identity_endpoint` and `identity_header`. `read_only`: only looks get through,
     whatever the SDKs try.
     """
 
     cloud: str = "public"
     identity: str = "cli"
+    tenant: str | None = None
     arm_url: str | None = None
     identity_endpoint: str | None = None
     identity_header: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     read_only: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class SignInPrompt:
-    """What the user must do to sign in: open `url` and type `code` there; both empty when a browser opens by itself.
-
-    Both come from Microsoft's sign-in service: outside text, to be cleaned where it is drawn.
-    """
-
-    url: str = ""
-    code: str = ""
 
 
 @contextlib.contextmanager
@@ -85,7 +76,8 @@ def asked(target: Target, *, changing: bool = False) -> azure_errors.Asked:
     """Who is asked as what, for the sentences of a Problem."""
     from wizard.adapters import azure_clients
 
-    return azure_errors.Asked(urlsplit(azure_clients.origin(target)).netloc, target.identity, target.cloud, changing)
+    host = urlsplit(azure_clients.origin(target)).netloc
+    return azure_errors.Asked(host, target.identity, target.cloud, changing, target.tenant)
 
 
 def or_none(get: Callable[[], Any]) -> Any:
@@ -166,6 +158,7 @@ def _require_safe(target: Target) -> None:
     """A real sign-in goes to Microsoft's own addresses alone, and the sandbox's to loopback alone."""
     own = (target.arm_url, target.identity_endpoint)
     known = target.cloud in CLOUDS and target.identity in IDENTITIES
+    known = known and (target.tenant is None or is_tenant(target.tenant))
     secure = (target.arm_url or "https:").lower().startswith("https:")
     here = all(url is not None and is_loopback(url) for url in own)
     if not known or not secure or (not here if target.identity == "managed" else any(own)):

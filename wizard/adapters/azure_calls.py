@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from state.problem import EXIT_NOT_YET, Problem
 from wizard.adapters import azure_asking as ask
 from wizard.adapters import azure_errors
-from wizard.adapters.azure_asking import SignInPrompt, Target, at, list_at, text, text_at
+from wizard.adapters.azure_asking import Target, at, list_at, text, text_at
 from wizard.azure import (
     ARecord,
     AzureIdentity,
@@ -24,11 +24,13 @@ from wizard.azure import (
     Network,
     Permission,
     ResourceGroup,
+    SignInPrompt,
     Subnet,
     Subscription,
     Zone,
     ZoneLink,
 )
+from wizard.identifiers.guid import is_guid
 
 if TYPE_CHECKING:
     from wizard.adapters.azure_clients import SignIn
@@ -61,6 +63,8 @@ def identity(target: Target) -> AzureIdentity:
             todo="Sign in with a work or school account, a service principal or a managed identity.",
             exit_code=EXIT_NOT_YET,
         )
+    if target.tenant and is_guid(target.tenant) and target.tenant.lower() != tenant.lower():
+        raise azure_errors.other_tenant(target.tenant, tenant, ask.asked(target))
     names = [text_at(claims, claim) for claim in ("upn", "preferred_username", "unique_name", "appid", "azp")]
     return AzureIdentity(tenant.lower(), oid.lower(), next(filter(None, names), ""))
 

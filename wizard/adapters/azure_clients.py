@@ -27,7 +27,9 @@ from azure.mgmt.core.tools import get_arm_endpoints
 
 from wizard import __version__
 from wizard.adapters import azure_policies as policies
-from wizard.adapters.azure_asking import SignInPrompt, Target, is_loopback
+from wizard.adapters.azure_asking import Target, is_loopback
+from wizard.azure import SignInPrompt
+from wizard.sign_in import BROWSER, CLI, DEFAULT, DEVICE_CODE, MANAGED
 
 if TYPE_CHECKING:
     from azure.mgmt.network import NetworkManagementClient
@@ -57,10 +59,12 @@ class Token:
     who asked before a fetch began share what came of it, a failure too: each would wait as long for the same one.
     """
 
-    def __init__(self, credential: Any, scope: str, prompts: Prompts) -> None:
+    def __init__(self, credential: Any, scope: str, prompts: Prompts, *, tenant: str | None = None) -> None:
         self._credential = credential
         self.scope = scope
         self._prompts = prompts
+        # For a credential that takes a tenant with each request only.
+        self._asked: TokenRequestOptions = {"tenant_id": tenant} if tenant else {}
         self._kept: AccessTokenInfo | None = None
         self._fetching = threading.Lock()
         self._begun = 0
@@ -85,7 +89,9 @@ class Token:
             self._begun += 1
             self._failure = None
             try:
-                fetched: AccessTokenInfo = self._credential.get_token_info(self.scope, options=options)
+                fetched: AccessTokenInfo = self._credential.get_token_info(
+                    self.scope, options={**self._asked, **options}
+                )
             except Exception as error:
                 self._kept, self._failure = None, error
                 raise
@@ -180,7 +186,7 @@ _making = threading.RLock()
 def token(target: Target) -> Token:
     """The token of a target; a reader's and a writer's are one."""
     with _making:
-        return _token(target.cloud, target.identity, target.identity_endpoint, target.identity_header)
+        return _token(target.cloud, target.identity, target.tenant, target.identity_endpoint, target.identity_header)
 
 
 def arm(target: Target) -> ARMPipelineClient[HttpRequest, HttpResponse]:
@@ -208,32 +214,45 @@ def origin(target: Target) -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def _token(cloud: str, identity: str, endpoint: str | None, header: str | None) -> Token:
+def _token(cloud: str, identity: str, tenant: str | None, endpoint: str | None, header: str | None) -> Token:
     (scope,) = get_arm_endpoints(CLOUDS[cloud])["credential_scopes"]
     prompts: Prompts = queue.SimpleQueue()
-    return Token(_credential(cloud, identity, endpoint, header, prompts), scope, prompts)
+    if identity == MANAGED:
+        return Token(_managed(endpoint, header), scope, prompts)
+    credential = _credential(cloud, identity, tenant, prompts)
+    return Token(credential, scope, prompts, tenant=tenant if identity == DEFAULT else None)
 
 
-def _credential(cloud: str, identity: str, endpoint: str | None, header: str | None, prompts: Prompts) -> Any:
+def _credential(cloud: str, identity: str, tenant: str | None, prompts: Prompts) -> Any:
     import azure.identity
 
     authority = AUTHORITIES[cloud]
-    if identity == "cli":
-        return azure.identity.AzureCliCredential(process_timeout=CLI_TIMEOUT)
-    if identity == "device-code":
+    of_tenant: dict[str, Any] = {"tenant_id": tenant} if tenant else {}
+    if identity == CLI:
+        return azure.identity.AzureCliCredential(process_timeout=CLI_TIMEOUT, **of_tenant)
+    if identity == DEVICE_CODE:
         return azure.identity.DeviceCodeCredential(
             authority=authority,
+            **of_tenant,
             disable_automatic_authentication=True,  # else any look would wait for minutes for somebody to sign in
             prompt_callback=lambda url, code, _: prompts.put(SignInPrompt(url, code)),
         )
-    if identity == "browser":
-        return azure.identity.InteractiveBrowserCredential(authority=authority, disable_automatic_authentication=True)
-    if identity == "managed":
-        # The SDK reads these from the environment alone; this one is the child's, and the screen's stays as it is.
-        os.environ.update(IDENTITY_ENDPOINT=endpoint or "", IDENTITY_HEADER=header or "")
-        # On loopback: no proxy, and nothing to wait for, however long a Retry-After says.
-        return azure.identity.ManagedIdentityCredential(use_env_settings=False, retry_total=0)
-    return azure.identity.DefaultAzureCredential(authority=authority, process_timeout=CLI_TIMEOUT)
+    if identity == BROWSER:
+        return azure.identity.InteractiveBrowserCredential(
+            authority=authority, disable_automatic_authentication=True, **of_tenant
+        )
+    # Those among its ways that know several tenants take the one that a request names; a managed identity has its own.
+    allowed: dict[str, Any] = {"additionally_allowed_tenants": [tenant]} if tenant else {}
+    return azure.identity.DefaultAzureCredential(authority=authority, process_timeout=CLI_TIMEOUT, **allowed)
+
+
+def _managed(endpoint: str | None, header: str | None) -> Any:
+    import azure.identity
+
+    # The SDK reads these from the environment alone; this one is the child's, and the screen's stays as it is.
+    os.environ.update(IDENTITY_ENDPOINT=endpoint or "", IDENTITY_HEADER=header or "")
+    # On loopback: no proxy, and nothing to wait for, however long a Retry-After says.
+    return azure.identity.ManagedIdentityCredential(use_env_settings=False, retry_total=0)
 
 
 @functools.lru_cache(maxsize=8)

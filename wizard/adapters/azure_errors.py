@@ -18,6 +18,7 @@ from typing import Any
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from wizard.secret import MASK
+from wizard.sign_in import login_commands
 
 FORBIDDEN = "forbidden"
 """Code of the Problem for what may not be read or changed, as the ports promise."""
@@ -52,7 +53,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who was asked as what, for the sentences: ARM's host, identity and cloud as in `azure_calls.Target`.
+    """Who was asked as what, for the sentences: ARM's host, identity, cloud and tenant as in `azure_asking.Target`.
 
     `changing`: the request was to change something, so a lost answer does not mean that nothing happened.
     """
@@ -61,6 +62,7 @@ class Asked:
     identity: str = "cli"
     cloud: str = "public"
     changing: bool = False
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,13 +256,12 @@ _RULES: tuple[Rule, ...] = (
 )
 
 _SIGN_IN = {
-    "cli": "Run {cloud}`az login`",
+    "cli": "Run {login}",
     "device-code": "Sign in again",
     "browser": "Sign in again",
-    "managed": "Start the sandbox again",
-    "default": "Sign in again ({cloud}`az login`, or as the identity that you mean)",
+    "managed": "Sign in again (the sandbox asks nobody)",
+    "default": "Sign in again ({login}, or as the identity that you mean)",
 }
-_CLI_CLOUD = {"us-government": "AzureUSGovernment", "china": "AzureChinaCloud"}
 
 # What azure-identity says, in the order of being looked for. `az` is meant, or the tenant's answer (AADSTS codes).
 _LOGIN = (
@@ -291,7 +292,7 @@ _LOGIN = (
         "azure-login-tenant",
         "The sign-in does not count for this tenant or cloud.",
         "You are signed in elsewhere, or a rule of the tenant keeps this sign-in out.",
-        "{sign_in}, with `--tenant TENANT` where you belong to several; the text below tells more.",
+        "{sign_in}. Where you belong to several tenants, name the one that is meant; the text below tells more.",
     ),
     (
         r"Please run 'az login'|az login|az account set",
@@ -306,6 +307,13 @@ _LOGIN = (
         "The Azure CLI gave no answer.",
         "It took too long, or cannot be run.",
         "Check with `az account show`, then look again.",
+    ),
+    (
+        r"Failed to open a browser|Couldn't start an HTTP server",
+        "azure-no-browser",
+        "No browser could be opened on this machine.",
+        "The sign-in was to be made in one.",
+        "Choose to sign in with a device code: any browser on any device will do.",
     ),
     (
         r"Timed out waiting for user|authorization_pending|code_expired|expired_token|AADSTS70020\b",
@@ -435,6 +443,17 @@ def problem_of(error: Exception, asked: Asked) -> Problem:
     if isinstance(error, AzureError | OSError):  # without an answer: the way there, or back
         return _unreachable(text, asked)
     return _no_azure(Failure(), asked, text)
+
+
+def other_tenant(wanted: str, found: str, asked: Asked) -> Problem:
+    """The sign-in belongs to another tenant than the one that was named for it."""
+    return Problem(
+        "azure-wrong-tenant",
+        f"The sign-in is one of tenant {found}, and tenant {wanted} is asked for.",
+        means="It would see and change other things than are meant.",
+        todo=f"{_sign_in_todo(asked)}, then look again.",
+        exit_code=EXIT_NOT_YET,
+    )
 
 
 def outcome_unknown(detail: str) -> Problem:
@@ -570,10 +589,8 @@ def _network(text: str) -> tuple[str, str, str] | None:
 
 
 def _sign_in_todo(asked: Asked) -> str:
-    named = _CLI_CLOUD.get(asked.cloud)
-    return _SIGN_IN.get(asked.identity, _SIGN_IN["default"]).format(
-        cloud=f"`az cloud set --name {named}` and " if named else ""
-    )
+    login = " and ".join(f"`{command}`" for command in login_commands(asked.cloud, asked.tenant))
+    return _SIGN_IN.get(asked.identity, _SIGN_IN["default"]).format(login=login)
 
 
 def _sign_in(kind: str, text: str, asked: Asked) -> Problem:
@@ -583,7 +600,8 @@ def _sign_in(kind: str, text: str, asked: Asked) -> Problem:
             "azure-sign-in-needed",
             "Nobody is signed in to Azure.",
             means="Without a sign-in Azure shows nothing.",
-            todo="Sign in, then look again.",
+            todo="Choose Sign in on the screen. `run`, `check` and `doctor` can ask nobody: for them `az login`, and "
+            "`sign_in: cli`.",
             detail=text,
             exit_code=EXIT_NOT_YET,
         )

@@ -44,7 +44,7 @@ from wizard.adapters import azure_calls as calls
 from wizard.adapters import azure_changes as changes
 from wizard.adapters import azure_clients
 from wizard.adapters.azure import AzureActor, AzureLooker
-from wizard.adapters.azure_asking import SignInPrompt, Target
+from wizard.adapters.azure_asking import Target
 from wizard.adapters.azure_errors import Failure, explain
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.azure import (
@@ -54,10 +54,12 @@ from wizard.azure import (
     AzureWriter,
     Interface,
     Operation,
+    SignInPrompt,
     WantedEndpoint,
     Zone,
     ZoneLink,
 )
+from wizard.sign_in import CODES
 
 ALIAS = "pls.0f4a2b6c-1d3e-4f5a-8b7c-9d0e1f2a3b4c.eastus.azure.privatelinkservice"
 PROVIDER = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network"
@@ -368,8 +370,8 @@ def encoded(claims: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
 
 
-def finish(entra: ArmStub) -> None:
-    """Somebody typed the code."""
+def finish(entra: ArmStub, tenant: str = "organizations", *, lasts: int = 3600) -> None:
+    """Somebody typed the code; the token `lasts` so many seconds."""
     id_token = {
         "aud": "04b07795-8ddb-461a-bbee-02f9e1bf7b46",
         "iss": f"{entra.url}/{TENANT}/v2.0",
@@ -380,14 +382,14 @@ def finish(entra: ArmStub) -> None:
     }
     answer = {
         "token_type": "Bearer",
-        "expires_in": 3600,
+        "expires_in": lasts,
         "scope": "https://management.azure.com/.default",
         "access_token": entra.token(),
         "id_token": f"{encoded({'alg': 'none'})}.{encoded(id_token)}.x",
         "client_info": encoded({"uid": OBJECT, "utid": TENANT}),
         "refresh_token": "r",
     }
-    entra.on("POST", "/organizations/oauth2/v2.0/token", Reply(answer))
+    entra.on("POST", f"/{tenant}/oauth2/v2.0/token", Reply(answer))
 
 
 def waited(target: Target) -> AzureIdentity:
@@ -422,6 +424,89 @@ def test_a_sign_in_service_that_gives_no_code(entra):
     entra.on("POST", "/organizations/oauth2/v2.0/devicecode", denied)
     problem = refused(lambda: calls.begin_sign_in(Target(identity="device-code")))
     assert (problem.code, "AADSTS700016" in problem.detail) == ("azure-login-failed", True)
+
+
+def test_the_code_is_asked_for_in_the_tenant_that_is_named(entra):
+    for tenant in (TENANT, "contoso.onmicrosoft.com"):
+        serve_tenant(entra, tenant)
+        assert calls.begin_sign_in(Target(identity="device-code", tenant=tenant)) is not None
+        assert f"/{tenant}/oauth2/v2.0/devicecode" in entra.asked("POST")
+    assert not any("organizations" in path for path in entra.asked("POST"))
+
+
+def test_a_sign_in_in_another_tenant_than_the_one_that_is_named_does_not_count(entra):
+    other = "99999999-aaaa-4bbb-8ccc-000000000009"
+    serve_tenant(entra, other)
+    target = Target(identity="device-code", tenant=other)
+    calls.begin_sign_in(target)
+    finish(entra, other)
+    problem = refused(lambda: waited(target))
+    assert problem.code == "azure-wrong-tenant"
+    assert TENANT in problem.what and other in problem.what
+
+
+def test_one_that_expired_asks_again_and_the_next_one_counts(entra):
+    """The real credential: Azure refuses the token, the refresh is refused too, and a new code leads on."""
+    target = Target(identity="device-code")
+    calls.begin_sign_in(target)
+    finish(entra, lasts=60)
+    waited(target)
+    gone = {"error": "invalid_grant", "error_description": "AADSTS700082: The refresh token has expired."}
+    entra.on("POST", "/organizations/oauth2/v2.0/token", Reply(gone, 400))
+    problem = refused(lambda: calls.identity(target))
+    assert problem.code == "azure-sign-in-needed" and problem.code in CODES
+    assert calls.begin_sign_in(target) == SignInPrompt("https://microsoft.com/devicelogin", "ABCD1234")
+    finish(entra)
+    assert waited(target).object_id == OBJECT
+
+
+def serve_tenant(entra: ArmStub, tenant: str) -> None:
+    """The sign-in service of one tenant, which gives the same code as the common one."""
+    base = f"{entra.url}/{tenant}"
+    configuration = {
+        "issuer": f"{base}/v2.0",
+        "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+        "token_endpoint": f"{base}/oauth2/v2.0/token",
+        "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+    }
+    code = {"device_code": "dc", "user_code": "ABCD1234", "verification_uri": "https://microsoft.com/devicelogin"}
+    entra.on("GET", f"/{tenant}/v2.0/.well-known/openid-configuration", Reply(configuration))
+    entra.on("POST", f"/{tenant}/oauth2/v2.0/devicecode", Reply({**code, "expires_in": 30, "interval": 1}))
+    entra.on("POST", f"/{tenant}/oauth2/v2.0/token", Reply({"error": "authorization_pending"}, 400))
+
+
+@pytest.fixture
+def asked_az(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arm: ArmStub) -> Path:
+    """How an `az` was called that gives a token; the credential that runs it is the real one."""
+    asked = tmp_path / "asked"
+    answer = json.dumps({"accessToken": arm.token(), "expiresOn": "2099-01-01 00:00:00.000000"})
+    az(tmp_path, monkeypatch, f"echo \"$@\" >> {asked}\necho '{answer}'")
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("cloud", "scope"),
+    [
+        ("public", "https://management.azure.com"),
+        ("us-government", "https://management.core.usgovcloudapi.net"),
+        ("china", "https://management.chinacloudapi.cn"),
+    ],
+)
+@pytest.mark.parametrize("identity", ["cli", "default"])
+def test_the_azure_cli_is_asked_for_cloud_and_tenant(asked_az: Path, identity: str, cloud: str, scope: str):
+    calls.identity(Target(cloud=cloud, identity=identity, tenant=TENANT))
+    asked = asked_az.read_text()
+    assert f"--tenant {TENANT}" in asked and scope in asked
+    asked_az.unlink()
+    calls.identity(Target(cloud=cloud, identity="cli"))
+    assert "--tenant" not in asked_az.read_text(), "the sign-in's own"
+
+
+def test_a_tenant_that_is_none_is_asked_nowhere(asked_az: Path):
+    for tenant in ("evil.example/x", "a b", "$(id)", ""):
+        problem = refused(functools.partial(calls.identity, Target(tenant=tenant)))
+        assert problem.code == "unsafe-environment"
+    assert not asked_az.exists()
 
 
 def test_an_identity_that_needs_nobody(arm):
