@@ -129,6 +129,9 @@ def checks(model: StepModel, width: int, *, tall: bool) -> list[Content]:
     """What was looked at and found; a look under way says so."""
     if not model.checks or model.busy:
         return []
+    looking = model.work is not None and model.work.running and model.work.kind == LOOKING
+    if not tall and not looking and not any(check.state for check in model.checks):
+        return []  # nothing was looked at yet, and rows are scarce; ^r stands below
     return _check_lines(model.checks, model.work, width, tall=tall)
 
 

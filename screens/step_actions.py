@@ -148,7 +148,7 @@ def _plan_question(plan: Plan, doer: Doer | None, sandbox: bool) -> Confirm:
     body += [(f"{sign('stale')} {note}", "$warning") for note in plan.notes]
     if plan.commands:
         said = doer.commands if doer else "It runs exactly this:"
-        as_whom = f" (as {plan.identity})" if plan.identity else ""
+        as_whom = f", as {plan.identity}" if plan.identity else ""
         body += ["", (f"{said.removesuffix(':')}{as_whom}:", QUIET), *(f"$ {command}" for command in plan.commands)]
     if plan.undo:
         body += ["", (f"To take it back: {plan.undo}", QUIET)]
