@@ -33,7 +33,7 @@ def register(work_dir: Path, subscription_id: str) -> None:
     port = kept.ports.get(ARM) if kept else None
     if kept is None or port is None:
         raise _not_running(work, "No sandbox was started in this directory yet.")
-    request = urllib.request.Request(  # noqa: S310 - https to this machine
+    request = urllib.request.Request(
         f"https://127.0.0.1:{port}{PORTAL_PATH}",
         json.dumps({"subscription_id": subscription_id}).encode(),
         {"Authorization": f"Bearer {kept.azure.portal_key}", "Content-Type": "application/json"},
