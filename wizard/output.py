@@ -93,10 +93,10 @@ def say_problem(problem: Problem) -> None:
     if problem.detail:
         lines = clean(problem.detail, keep_newlines=True).strip().splitlines()
         for line in lines[-DETAIL_LINES:]:
-            say(f"  {'detail':<9} {line}")
+            say(f"  {'detail':<9} {line}".rstrip())
 
 
-DETAIL_LINES = 6
+DETAIL_LINES = 24  # the longest message of ours that is to be copied is shorter
 
 
 def glyph(word: str) -> str:

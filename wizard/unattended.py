@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from state.events import BAD
+from state.events import BAD, GOOD
 from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK, EXIT_USAGE, Problem
 from wizard.actions.values_file import read_values
 from wizard.answers import (
@@ -273,6 +273,8 @@ class Run:
         if step.checks:
             for finding in await session.look(item_step):
                 self._say(f"  {finding.check}: {finding.verdict}, {finding.text}")
+                if finding.todo and finding.verdict != GOOD:
+                    self._say(f"    do next: {finding.todo}")
         view = session.view(item_step)
         if not self._answers.attests(step):
             text = step.attest.text(view) if step.attest else ""

@@ -2,7 +2,8 @@
 
     python breaker.py WHERE ARGUMENT…
 
-WHERE is `login`, in the middle of the upgrade, or `append`, when its start is being written.
+WHERE is `login`, in the middle of the upgrade, or `append`, when its start is being written. With `azure` it is a look
+at Azure, and says what opens the sandbox's identity.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 
 from state.events import ChangeStarted
 from state.writer import Writer
+from wizard.adapters.azure import AzureLooker
 from wizard.adapters.helm import HelmActor
 from wizard.cli import main
 from wizard.secret import Secret
@@ -39,9 +41,15 @@ def failing_append(writer: Writer, data: Any, *rest: Any) -> Any:
     return append(writer, data, *rest)
 
 
+async def failing_look(self: AzureLooker) -> NoReturn:
+    raise RuntimeError(f"no identity with {self._target.identity_header} at {self._target!r}")
+
+
 if __name__ == "__main__":
     Secret.__init__ = remembering  # type: ignore[method-assign,assignment]
-    if sys.argv[1] == "login":
+    if sys.argv[1] == "azure":
+        AzureLooker.identity = failing_look  # type: ignore[method-assign]
+    elif sys.argv[1] == "login":
         HelmActor.login = failing_login  # type: ignore[method-assign]
     else:
         Writer.append = failing_append  # type: ignore[method-assign,assignment]

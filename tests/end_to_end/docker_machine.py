@@ -26,9 +26,9 @@ class DockerMachine(Machine):
     address: str = ""
 
     @contextlib.contextmanager
-    def sandbox(self, *faults: str, reset: bool = False) -> Iterator[dict[str, Any]]:
+    def sandbox(self, *faults: str, reset: bool = False, azure: bool = False) -> Iterator[dict[str, Any]]:
         """As `Machine.sandbox`; facts and answers name the real registry, its user, token, CA and chart."""
-        with super().sandbox(*(set(faults) - REGISTRY_FAULTS), reset=reset) as info:
+        with super().sandbox(*(set(faults) - REGISTRY_FAULTS), reset=reset, azure=azure) as info:
             directory = self.home / "registry"
             if not self.address:
                 self._fill(directory, (info["chart_version"], info["chart_version_next"]))

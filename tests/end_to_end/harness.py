@@ -87,8 +87,12 @@ class Machine:
         return [event for event in found if type in (None, event["type"])]
 
     @contextlib.contextmanager
-    def sandbox(self, *faults: str, reset: bool = False) -> Iterator[dict[str, Any]]:
-        """`sandbox --serve`, as long as the block lasts; ended by SIGTERM."""
+    def sandbox(self, *faults: str, reset: bool = False, azure: bool = False) -> Iterator[dict[str, Any]]:
+        """`sandbox --serve`, as long as the block lasts; ended by SIGTERM.
+
+        Its answers file lets Azure do steps 3 and 5 when the test is about that (`azure`), else says that they are
+        done: that is quicker by a quarter of a minute for each run.
+        """
         args = ["sandbox", "--serve", *(f"--fault={name}" for name in faults), *(["--reset"] if reset else [])]
         # Narration to a file: nobody reads a pipe while the servers run.
         with (self.home / "sandbox.err").open("wb") as narration:
@@ -98,7 +102,8 @@ class Machine:
             ready, _, _ = select.select([process.stdout], [], [], WAIT)
             line = process.stdout.readline() if ready else b""
             assert line, (self.home / "sandbox.err").read_text()
-            yield json.loads(line)
+            info = json.loads(line)
+            yield info if azure else without_azure(info, self.home / "without-azure.yml")
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(WAIT)
@@ -143,6 +148,21 @@ def changed(answers: str | Path, to: Path, change: Callable[[dict[str, Any]], No
     change(document)
     to.write_text(yaml.safe_dump(document))
     return to
+
+
+def without_azure(info: dict[str, Any], to: Path) -> dict[str, Any]:
+    """The sandbox's facts with an answers file for somebody who has no sign-in to Azure, and confirms steps 3 and 5."""
+
+    def confirm(document: dict[str, Any]) -> None:
+        for key in ("arm_url", "identity_endpoint", "dns_server"):
+            del document["environment"][key]
+        endpoint = document["items"]["endpoint"]["pe-weu"]
+        group = f"/subscriptions/{info['subscription_id']}/resourceGroups/{info['resource_group']}"
+        name = f"providers/Microsoft.Network/privateEndpoints/{endpoint['endpoint_name']}"
+        endpoint.update(private_ip="10.60.1.4", endpoint_id=f"{group}/{name}")
+        document["attest"] = [1, 2, 3, 4, 5, 6, 8]
+
+    return {**info, "answers_file": str(changed(info["answers_file"], to, confirm))}
 
 
 def dpe(document: dict[str, Any]) -> dict[str, Any]:

@@ -50,15 +50,15 @@ def resumed_after_death(home: Path, helm: Path, info: dict[str, Any], mode: str,
     second = machine.run("demo", answers)
     assert second.code == 0, (name, second.all)
     assert "8 of 8 steps done" in second.out, (name, second.all)
-    _saved_once(machine, written, name)
+    saved_once(machine, written, name)
     (release,) = machine.history({**info, "namespace": name})
     assert (release["revision"], release["status"]) == (1, "deployed"), name
     assert machine.wizard("check", "demo", "-o", "json").code == 0, name
-    until(lambda: not _processes(name), f"the end of every process of {name}")
+    until(lambda: not processes(name), f"the end of every process of {name}")
     return True
 
 
-def _saved_once(machine: Machine, before: bytes, name: str) -> None:
+def saved_once(machine: Machine, before: bytes, name: str) -> None:
     """What was saved before is still there, in an intact chain, and nothing was saved a second time."""
     journal = machine.journal("demo")
     assert chain_holds(journal), name
@@ -83,7 +83,7 @@ def _saved_once(machine: Machine, before: bytes, name: str) -> None:
     assert sorted(finished) == sorted(started), name
 
 
-def _processes(mark: str) -> list[str]:
+def processes(mark: str) -> list[str]:
     """The command lines of the living processes that inherited the mark."""
     found = []
     for entry in Path("/proc").iterdir():

@@ -31,6 +31,8 @@ TOKEN = os.environ.get("PYTEST_XDIST_WORKER", "") + "tok3n $x \"dq\" 'q' \\back 
 # One that could be a name, so that a form's own rules let it pass.
 NAMELIKE = "blue-garden-seven"
 
+BREAKER = breaker.__file__
+
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -401,6 +403,47 @@ def test_an_unknown_error_logs_no_token(private: Private, where: str, token: str
     assert ("RuntimeError" if where == "login" else "ExceptionGroup") in told
     private.nothing_left(done.all)
     assert list(private.memory.iterdir()) == []
+
+
+# ---------------------------------------------------------------- what opens the sandbox's Azure
+
+
+@pytest.mark.slow
+def test_what_opens_the_sandboxs_identity_stays_in_its_work_directory(machine4: Machine, tmp_path: Path):
+    """It is a secret too, though of a sandbox only: the wizard reads it there and tells it to nobody but the server."""
+    (tmp_path / "run").mkdir()
+    machine4.extra_env = {"XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    with machine4.sandbox(azure=True) as info:
+        finder = Finder(spellings(info["identity_header"]))
+        elsewhere = [path for path in tmp_path.iterdir() if path.name != "data"]
+
+        def until_helm(document: dict[str, Any]) -> None:
+            document["attest"] = [1, 2, 4]
+
+        answers = changed(info["answers_file"], tmp_path / "answers.yml", until_helm)
+        with Watch(finder, [*elsewhere, tmp_path / "state"]) as watch:
+            done = finish(machine4.start("run", "demo", "--answers", str(answers)))
+        assert "5 of 8 steps done" in done.out, done.all
+        assert watch.processes == watch.files == {}
+        assert any("sdk_child" in line for line in watch.seen), "the watch does see the SDK's process"
+
+        told = [done.all]
+        reports = [["review", "demo", "-o", output] for output in ("text", "json", "html")]
+        for command in (
+            *reports,
+            ["check", "demo"],
+            ["check", "demo", "-o", "json"],
+            ["doctor"],
+            ["list", "-o", "json"],
+        ):
+            told.append(machine4.wizard(*command).all)
+        told.append(finish(machine4.start("azure", "run", "other", "--answers", str(answers), program=BREAKER)).all)
+        (log,) = (machine4.state_dir / "log").iterdir()
+        assert "failing_look" in log.read_text()
+        assert finder.in_bytes("".join(told).encode()) == []
+        assert finder.in_files([path for path in tmp_path.iterdir() if path.name != "data"]) == {}
+        kept = finder.in_files([Path(info["work_dir"])])
+        assert {Path(path).name for path in kept} == {"profile.json"}, "the trace and the answers do not hold it"
 
 
 def test_the_search_finds_every_spelling(tmp_path: Path):

@@ -27,6 +27,7 @@ INVALID_ALIAS = "invalid-alias"
 POLICY_DENIED = "policy-denied"
 ZONE_EXISTS = "zone-exists"
 OVERLAPPING_LINK = "overlapping-link"
+NOT_REGISTERED = "not-registered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,11 @@ FAULTS: dict[str, Fault] = {
             ARM_TOKEN_EXPIRED,
             "Azure refuses the first request's token as expired",
             "401 ExpiredAuthenticationToken, once; asking again works",
+        ),
+        Fault(
+            NOT_REGISTERED,
+            "nobody has pressed Register in the vendor's portal for your subscription",
+            "the service does not approve by itself: the connection stays Pending until somebody registers",
         ),
         Fault(
             PENDING_FOREVER,

@@ -1,73 +1,19 @@
-"""The real `az` against the sandbox's Azure: steps 3 and 5 of the guide, by hand.
-
-It is large (700 MB), so it is no dependency: PRIVATELINK_AZ names one, or it lies in .tools/azure-cli.
-"""
+"""The real `az` against the sandbox's Azure: steps 3 and 5 of the guide, by hand."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from tests.conftest import TOOLS
+from tests.az_cli import Az, az_path
 from tests.sandbox.test_process import NO_HELM
-from wizard.sandbox.info import SandboxInfo
 from wizard.sandbox.process import running
 
 
-@pytest.fixture
-def az() -> Path:
-    path = Path(os.environ.get("PRIVATELINK_AZ", TOOLS / "azure-cli" / "bin" / "az"))
-    if not path.exists():
-        pytest.skip(f"{path} is not there; get it with: make az")
-    return path
-
-
-class Az:
-    """`az` with a home of its own, that knows no cloud but the sandbox."""
-
-    def __init__(self, path: Path, home: Path, info: SandboxInfo) -> None:
-        assert info.identity_endpoint and info.identity_header
-        self.path = path
-        self.environment = {
-            "HOME": str(home),
-            "PATH": os.environ["PATH"],
-            "AZURE_CONFIG_DIR": str(home / "azure"),
-            "AZURE_CORE_COLLECT_TELEMETRY": "no",
-            "REQUESTS_CA_BUNDLE": info.ca_file,
-            "IDENTITY_ENDPOINT": info.identity_endpoint,
-            "IDENTITY_HEADER": info.identity_header,
-        }
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.path, *arguments, "-o", "json"],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def __call__(self, *arguments: str) -> Any:
-        """What it prints."""
-        done = self.run(*arguments)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
-
-
 @pytest.mark.slow
-def test_az_makes_an_endpoint_and_its_dns(az, tmp_path):
+def test_az_makes_an_endpoint_and_its_dns(tmp_path):
     with running(tmp_path / "sandbox", helm=NO_HELM) as info:
-        run = Az(az, tmp_path, info)
-        assert info.arm_url
-        run("cloud", "register", "-n", "Sandbox", "--endpoint-resource-manager", info.arm_url)
-        run("cloud", "set", "-n", "Sandbox")
-        (account,) = run("login", "--identity")
+        run = Az(az_path(), tmp_path, info)
+        (account,) = run.log_in()
         assert (account["id"], account["tenantId"]) == (info.subscription_id, info.tenant_id)
         assert run("group", "list")[0]["name"] == info.resource_group
 

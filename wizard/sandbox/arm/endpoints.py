@@ -95,10 +95,27 @@ def about_services(arm: Arm, request: Request, target: Target) -> Reply | None:
     return None
 
 
-def disconnect_all_later(arm: Arm) -> None:
-    """Under the fault `disconnected-later`, for endpoints of an earlier start of the sandbox."""
+def catch_up(arm: Arm) -> None:
+    """What the services' owners do with endpoints of an earlier start of the sandbox, whose faults may be gone."""
     for endpoint in arm.store.all(ENDPOINTS):
         disconnect_later(arm, endpoint, after=0)
+    approve_waiting(arm)
+
+
+def approve_waiting(arm: Arm) -> None:
+    """Let in the endpoints that wait for their service's owner, now that the owner knows the subscription."""
+    for endpoint in arm.store.all(ENDPOINTS):
+        target = parse(endpoint["id"])
+        waiting = [each for each in _all(endpoint) if _status(each) == "Pending"]
+        if target and waiting and all(_lets_in(arm, target, each) for each in waiting):
+            approved = _all_in_state(endpoint, "Approved")
+            arm.store.later(endpoint["id"], 0, approved)
+            disconnect_later(arm, {**endpoint, "properties": {**endpoint["properties"], **approved}}, after=0)
+
+
+def _lets_in(arm: Arm, target: Target, connection: Obj) -> bool:
+    service = arm.service(connection["properties"]["privateLinkServiceId"])
+    return service is not None and _approves(arm, service, target.subscription)
 
 
 def disconnect_later(arm: Arm, endpoint: Obj, *, after: float) -> None:
@@ -171,8 +188,13 @@ def _state(arm: Arm, target: Target, service: LinkService, service_id: str, befo
         if each["properties"]["privateLinkServiceId"].lower() == service_id.lower():
             state: Obj = each["properties"]["privateLinkServiceConnectionState"]
             return state
+    return _STATES["Approved" if _approves(arm, service, target.subscription) else "Pending"]
+
+
+def _approves(arm: Arm, service: LinkService, subscription: str) -> bool:
+    """Whether a new connection is Approved at once, faults included."""
     waits = arm.faults.has(known.PENDING_FOREVER) or arm.faults.has(known.REJECTED)
-    return _STATES["Pending" if waits or not arm.approves(service, target.subscription) else "Approved"]
+    return not waits and arm.approves(service, subscription)
 
 
 def _in_the_end(arm: Arm, endpoint: Obj) -> Obj:

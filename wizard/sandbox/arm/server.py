@@ -17,10 +17,10 @@ from wizard.sandbox.arm.errors import ArmError
 from wizard.sandbox.arm.messages import Obj, Reply, Request
 from wizard.sandbox.arm.tokens import BadToken, Issuer
 from wizard.sandbox.arm.world import Arm
+from wizard.sandbox.portal_client import PORTAL_PATH
 from wizard.sandbox.trace import Trace
 
 TRACE_NAME = "arm"
-PORTAL_PATH = "/_portal/register"
 
 _METADATA_PATH = "/metadata/endpoints"
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
@@ -32,7 +32,7 @@ def build_app(arm: Arm, issuer: Issuer, *, portal_key: str, trace: Trace | None 
     It takes the tokens of `issuer`; POST /_portal/register takes the bearer `portal_key` alone, with a body of
     {"subscription_id": …} and, to undo it, "registered": false.
     """
-    endpoints.disconnect_all_later(arm)
+    endpoints.catch_up(arm)
     server = _Server(arm, issuer, portal_key)
     app = web.Application(middlewares=[_errors_as_azure_says_them])
     app.router.add_route("*", "/{path:.*}", server.handle)
@@ -147,6 +147,7 @@ class _Server:
             raise errors.bad_format("subscription_id is not the ID of a subscription.")
         registered = bool(body.get("registered", True))
         (self._arm.store.register if registered else self._arm.store.unregister)(subscription)
+        endpoints.approve_waiting(self._arm)
         self._arm.flush()
         return web.json_response({"subscription_id": subscription, "registered": registered})
 

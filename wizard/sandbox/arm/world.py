@@ -64,6 +64,8 @@ class Arm:
                 raise self._file.unusable(f"{type(error).__name__}: {error}") from error
         else:
             _seed(self.store, portal, self.services[1])
+        if known.NOT_REGISTERED in faults:
+            self.store.unregister(portal.subscription_id)
         self.flush()
 
     def flush(self) -> None:

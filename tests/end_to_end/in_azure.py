@@ -1,0 +1,83 @@
+"""The sandbox's Azure seen from outside the wizard: what is in it, and what was written, by its own file and trace."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+Info = dict[str, Any]
+
+ENDPOINT, ZONE, RECORD, LINK = "endpoint", "zone", "record", "link"
+WRITES = (ENDPOINT, *((ZONE, RECORD, LINK) * 2))
+"""What steps 3 and 5 write for one endpoint and two hosts, in this order."""
+
+_KINDS = {
+    "microsoft.network/privateendpoints": ENDPOINT,
+    "microsoft.network/privatednszones": ZONE,
+    "microsoft.network/privatednszones/a": RECORD,
+    "microsoft.network/privatednszones/virtualnetworklinks": LINK,
+}
+
+
+def requests(info: Info, *methods: str) -> list[dict[str, Any]]:
+    """The lines of the trace that are about ARM; with methods, only theirs."""
+    lines = [json.loads(line) for line in Path(info["trace_file"]).read_text().splitlines()]
+    return [line for line in lines if line["server"] == "arm" and (not methods or line["method"] in methods)]
+
+
+def kind_of(path: str) -> str:
+    """What a Resource ID names: one of the kinds above, else its own last type."""
+    parts = path.lower().partition("/providers/")[2].split("/")
+    kind = "/".join((parts[0], *parts[1::2]))
+    return _KINDS.get(kind, kind)
+
+
+def written(info: Info, *about: str) -> list[tuple[str, str, int]]:
+    """Method, kind and status of every request that changes something; those whose path has one of `about`."""
+    return [
+        (line["method"], kind_of(line["path"]), line["status"])
+        for line in requests(info, "PUT", "PATCH", "DELETE")
+        if not about or any(name.lower() in line["path"].lower() for name in about)
+    ]
+
+
+def resources(info: Info, kind: str) -> list[dict[str, Any]]:
+    """All resources of one of the kinds above, as the sandbox keeps them on disk."""
+    kept = json.loads((Path(info["work_dir"]) / "arm.json").read_text())["resources"]
+    found = [one for one in kept if _KINDS.get(one["type"].lower()) == kind]
+    return sorted(found, key=lambda one: str(one["id"]).lower())
+
+
+def require_end_state(info: Info, endpoint: str, hosts: tuple[str, ...], *, unlinked: tuple[str, ...] = ()) -> None:
+    """One endpoint of that name, Approved; for each host one zone, one link to the VNet, one record set to its address.
+
+    `unlinked`: hosts for which another zone was made before somebody else's turned out to be linked already; nobody
+    asks it.
+    """
+    (found,) = [one for one in resources(info, ENDPOINT) if one["name"] == endpoint]
+    (asked,) = found["properties"]["manualPrivateLinkServiceConnections"]
+    assert asked["properties"]["privateLinkServiceConnectionState"]["status"] == "Approved"
+    assert found["properties"]["provisioningState"] == "Succeeded"
+    address = _address(info, found)
+    zones = Counter(one["name"] for one in resources(info, ZONE))
+    links = [_zone_of(one) for one in resources(info, LINK)]
+    for host in hosts:
+        assert zones[host] == (2 if host in unlinked else 1), (host, zones)
+        (linked,) = [zone for zone in links if zone.endswith(f"/{host}")]
+        records = [one for one in resources(info, RECORD) if _zone_of(one) == linked]
+        held = [(one["name"], one["properties"]["aRecords"]) for one in records]
+        assert held == [("@", [{"ipv4Address": address}])], held
+
+
+def _address(info: Info, endpoint: dict[str, Any]) -> str:
+    kept = json.loads((Path(info["work_dir"]) / "arm.json").read_text())["resources"]
+    (nic,) = endpoint["properties"]["networkInterfaces"]
+    (found,) = [one for one in kept if one["id"].lower() == nic["id"].lower()]
+    return str(found["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"])
+
+
+def _zone_of(part: dict[str, Any]) -> str:
+    """The Resource ID of the zone that a link or a record set is a part of, in lower case."""
+    return str(part["id"]).lower().rsplit("/", 2)[0]
