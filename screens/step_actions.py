@@ -25,6 +25,7 @@ from screens.step_model import (
     LOOK,
     MESSAGE,
     OPEN_AGAIN,
+    PRESS,
     REOPEN,
     SIGN_IN,
     UNPROVEN,
@@ -78,6 +79,8 @@ async def chosen(app: WizardApp, page: StepPage, choice: str) -> None:
         await go_on_unproven(app, page, place)
     elif place is not None and choice == HAND:
         await hand_off(app, page, place)
+    elif place is not None and choice == PRESS:
+        await press(app, page, place)
     elif place is not None and choice == MESSAGE:
         await message(app, setup, place)
     elif place is not None and choice == GONE:
@@ -301,6 +304,20 @@ def _keys(view: View) -> list[str]:
     fields = view.guide.fields()
     own = [field.key for field in view.step.fields]
     return [key for key in (*own, *view.step.uses) if not fields[key].secret]
+
+
+async def press(app: WizardApp, page: StepPage, place: ItemStep) -> None:
+    """Presses what a person presses in the vendor's portal, in the sandbox's."""
+    if page.unfinished():
+        return
+    missing = missing_fields(page.model.fields)
+    if missing:
+        page.focus_field(missing[0])
+        return
+    give = getattr(app.offers, "press", None)
+    if give is not None:
+        value = await give(app.opened.session.view(place))
+        app.notify(f"The sandbox's portal has registered {one_line(value)}.", markup=False)
 
 
 async def message(app: WizardApp, setup: OpenSetup, place: ItemStep) -> None:

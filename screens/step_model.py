@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from wizard.status import SetupStatus
 
 # Ids of the choices; the step screen has a method for each.
-ADD, LINK, CONFIRM, UNPROVEN, HAND, DO, LOOK, NEXT, LEAVE_IT, CANCEL, WHOLE_LOG, GONE, HOME, REOPEN, MESSAGE = (
+ADD, LINK, CONFIRM, UNPROVEN, HAND, DO, LOOK, NEXT, LEAVE_IT, CANCEL, WHOLE_LOG, GONE, HOME, REOPEN, MESSAGE, PRESS = (
     "add", "link", "confirm", "unproven", "hand-off", "do", "look", "next", "leave", "cancel", "log", "gone", "home",
-    "reopen", "message",
+    "reopen", "message", "press",
 )  # fmt: skip
 SIGN_IN = "sign-in"
 
@@ -162,7 +162,7 @@ def step_model(setup: OpenSetup, offers: Offers | None, step: Step, item_step: I
         choices=(
             *again,
             *_sign_in_first(setup, view, work),
-            *_choices(setup, view, status, fields, work),
+            *_choices(setup, offers, view, status, fields, work),
         ),
     )
 
@@ -326,7 +326,12 @@ def _checks(view: View) -> list[CheckLine]:
 
 
 def _choices(
-    setup: OpenSetup, view: View, status: SetupStatus, fields: tuple[FieldModel, ...], work: Work | None
+    setup: OpenSetup,
+    offers: Offers | None,
+    view: View,
+    status: SetupStatus,
+    fields: tuple[FieldModel, ...],
+    work: Work | None,
 ) -> list[Choice]:
     found = status.item_steps[view.item_step]
     if work is not None and work.running and work.kind in (ACTING, RESUMING):
@@ -346,6 +351,10 @@ def _choices(
         who = next(iter(found.reasons), "vendor")
         choices.append(Choice(MESSAGE, "Message", f"Message: what to send to the {who}, to be copied."))
     choices += _routes(setup, view, status, fields, work)
+    if button := _portal_button(setup, offers, view):
+        choices.append(
+            Choice(PRESS, f"Portal: {button}", f"Presses {button} in the sandbox's portal, as you would do.")
+        )
     if view.step.checks:
         choices.append(look)
     if work is not None and work.lines:
@@ -354,6 +363,11 @@ def _choices(
     if not found.done and not last and len(choices) < MOST_BESIDE_NEXT:
         choices.append(Choice(NEXT, "Next step", "Next step: looks at the step after this one; this one stays to do."))
     return choices
+
+
+def _portal_button(setup: OpenSetup, offers: Offers | None, view: View) -> str:
+    button = getattr(offers, "button", None) if setup.sandbox else None
+    return button(view.step) if button is not None else ""
 
 
 def _waits_for_answer(view: View, found: Status) -> bool:

@@ -6,6 +6,7 @@ its portal. Every offer is one that the field would take as it is, or the right 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -113,6 +114,22 @@ class SandboxOffers(Offers):
             if (kind, key) == (field.owner, field.key)
         }
         return found.get(mine) or next(iter(found.values()), None)
+
+    def button(self, step: Step) -> str:
+        """What a person would press for `step` in the vendor's portal, and can press in the sandbox's; else empty."""
+        from wizard.sandbox.answers import PORTAL_BUTTONS
+
+        return PORTAL_BUTTONS[step.id][0] if step.id in PORTAL_BUTTONS else ""
+
+    async def press(self, view: View) -> str:
+        """Presses that button for the viewed items, and returns the value that it took. Raises Problem when the
+        portal does not answer, or refuses."""
+        from wizard.sandbox.answers import PORTAL_BUTTONS
+        from wizard.sandbox.portal_client import register
+
+        value = view.value(PORTAL_BUTTONS[view.step.id][1])
+        await asyncio.to_thread(register, self._answers.path.parent, value)
+        return value
 
     def item_names(self, kind: str) -> tuple[str, ...]:
         """Names for the items of `kind`."""

@@ -12,6 +12,9 @@ from wizard.sandbox.portal import Portal
 
 FORMAT = "privatelink-wizard.answers/1"
 
+PORTAL_BUTTONS = {"register": ("Register", "subscription_id")}
+"""What can be pressed in the sandbox's portal: the button of a step's id, and the field whose value it takes."""
+
 _HEADER = """\
 # Answers for a rehearsal: privatelink-wizard run demo --answers THIS_FILE
 # Written anew at each start of the sandbox; copy it to change it.
