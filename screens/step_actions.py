@@ -71,20 +71,8 @@ async def chosen(app: WizardApp, page: StepPage, choice: str) -> None:
         await sign_in(app)
     elif place is not None and choice == LOOK:
         page.action_look()
-    elif place is not None and choice == DO:
-        await do_it(app, page, place)
-    elif place is not None and choice == CONFIRM:
-        await confirm(app, page, place)
-    elif place is not None and choice == UNPROVEN:
-        await go_on_unproven(app, page, place)
-    elif place is not None and choice == HAND:
-        await hand_off(app, page, place)
-    elif place is not None and choice == PRESS:
-        await press(app, page, place)
-    elif place is not None and choice == MESSAGE:
-        await message(app, setup, place)
-    elif place is not None and choice == GONE:
-        await say_gone(app, setup, place)
+    elif place is not None and (act := _AT_PLACE.get(choice)) is not None:
+        await act(app, page, place)
 
 
 async def _ready(app: WizardApp, page: StepPage, place: ItemStep, *, acting: bool = False) -> bool:
@@ -320,9 +308,9 @@ async def press(app: WizardApp, page: StepPage, place: ItemStep) -> None:
         app.notify(f"The sandbox's portal has registered {one_line(value)}.", markup=False)
 
 
-async def message(app: WizardApp, setup: OpenSetup, place: ItemStep) -> None:
+async def message(app: WizardApp, page: StepPage, place: ItemStep) -> None:
     """Shows what to send to somebody who is waited for, to be copied."""
-    view = setup.session.view(place)
+    view = app.opened.session.view(place)
     if view.step.message is not None:
         app.copy(clean(view.step.message(view), keep_newlines=True, limit=20_000))
 
@@ -355,6 +343,18 @@ async def say_gone(app: WizardApp, setup: OpenSetup, place: ItemStep) -> None:
     )
     if answer == "gone":
         setup.resume(change, gone=True)
+
+
+_AT_PLACE: dict[str, Callable[[WizardApp, StepPage, ItemStep], Awaitable[None]]] = {
+    DO: do_it,
+    CONFIRM: confirm,
+    UNPROVEN: go_on_unproven,
+    HAND: hand_off,
+    PRESS: press,
+    MESSAGE: message,
+    GONE: lambda app, page, place: say_gone(app, page.open, place),
+}
+"""What is done at one item's step."""
 
 
 # ---------------------------------------------------------------- elsewhere

@@ -162,7 +162,7 @@ def step_model(setup: OpenSetup, offers: Offers | None, step: Step, item_step: I
         choices=(
             *again,
             *_sign_in_first(setup, view, work),
-            *_choices(setup, offers, view, status, fields, work),
+            *_choices(setup, view, status, fields, work, button=_portal_button(setup, offers, view)),
         ),
     )
 
@@ -327,11 +327,12 @@ def _checks(view: View) -> list[CheckLine]:
 
 def _choices(
     setup: OpenSetup,
-    offers: Offers | None,
     view: View,
     status: SetupStatus,
     fields: tuple[FieldModel, ...],
     work: Work | None,
+    *,
+    button: str,
 ) -> list[Choice]:
     found = status.item_steps[view.item_step]
     if work is not None and work.running and work.kind in (ACTING, RESUMING):
@@ -351,7 +352,7 @@ def _choices(
         who = next(iter(found.reasons), "vendor")
         choices.append(Choice(MESSAGE, "Message", f"Message: what to send to the {who}, to be copied."))
     choices += _routes(setup, view, status, fields, work)
-    if button := _portal_button(setup, offers, view):
+    if button:
         choices.append(
             Choice(PRESS, f"Portal: {button}", f"Presses {button} in the sandbox's portal, as you would do.")
         )
