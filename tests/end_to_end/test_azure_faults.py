@@ -63,7 +63,7 @@ class Fault:
 
 
 FAULTS = {
-    known.ARM_THROTTLED: Fault(said="Step 2 main: Register subscription: attested"),
+    known.ARM_THROTTLED: Fault(said="Azure asks to slow down: waiting 1 s, then asking again"),
     known.ARM_SLOW: Fault(said="Azure is still at it, "),
     known.ARM_CONNECTION_DROPPED: Fault(said="dropped the connection"),
     known.ARM_TOKEN_EXPIRED: Fault(said="could not look, Azure does not accept the sign-in."),

@@ -121,7 +121,6 @@ class SdkProcess:
 
     def _answered(self, answer: asyncio.Future[sdk_child.Answer]) -> None:
         """A call keeps its slot as long as it keeps a thread of the child."""
-        answer.exception()  # or asyncio complains of one that nobody waited for
         self._slots.release()
 
     async def _give_up(self, child: _Child, call: _Call, grace: float = 0.0) -> None:
@@ -161,7 +160,7 @@ class SdkProcess:
             child = self._child = _Child(await self._spawn(), self._told)
             try:
                 async with asyncio.timeout(START_TIMEOUT):
-                    _unpack(await child.ask((self._modules, self._at_once)).answer)
+                    _unpack(await asyncio.shield(child.ask((self._modules, self._at_once)).answer))
             except BaseException:
                 await self._end(child)
                 raise
@@ -260,6 +259,7 @@ class _Child:
             self._kill()
             for call in self._calls.values():
                 call.answer.set_exception(_ended())
+                call.answer.exception()  # or asyncio complains of one that nobody waits for any more
             self._calls.clear()
 
     def _tell(self, number: int, text: str) -> None:

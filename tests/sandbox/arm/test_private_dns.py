@@ -113,6 +113,15 @@ def test_record_sets_are_listed_by_type_and_all(azure):
         client.get(azure.group, "a.test", "A", "www")
 
 
+def test_a_record_set_without_records_says_so(azure):
+    """Recorded from the real service; without that `az network private-dns record-set a add-record` breaks."""
+    create_zone(azure, "a.test")
+    client = azure.dns().record_sets
+    for kind, name in (("A", "aRecords"), ("TXT", "txtRecords")):
+        made = client.create_or_update(azure.group, "a.test", kind, "x", models.RecordSet({"properties": {"ttl": 300}}))
+        assert made["properties"][name] == []
+
+
 def test_one_network_sees_one_zone_of_a_name(azure):
     other = {"location": "westeurope"}
     azure.call("PUT", f"/subscriptions/{azure.portal.subscription_id}/resourceGroups/rg-other", other)

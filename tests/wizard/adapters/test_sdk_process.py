@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import os
 import signal
 import subprocess
@@ -260,6 +261,20 @@ async def test_closing_while_a_call_waits_does_not_hang():
         await process.close()
         outcome = (await asyncio.gather(waiting, return_exceptions=True))[0]
     assert isinstance(outcome, Problem | int)
+
+
+async def test_closing_in_the_middle_of_a_start_is_quiet():
+    """What asyncio has to complain about would reach the user's terminal."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    process = SdkProcess()
+    process.warm()
+    while process.pid is None:
+        await asyncio.sleep(0.001)
+    await process.close()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
 
 
 async def test_cancelling_in_the_middle_of_a_start_leaves_no_process():

@@ -19,6 +19,7 @@ ZONES = "Microsoft.Network/privateDnsZones"
 LINKS = "Microsoft.Network/privateDnsZones/virtualNetworkLinks"
 _OTHER_TEAM = "rg-dns-central"
 _ENTIRE_LIST = "all"
+_ONE_RECORD = ("soa", "cname")  # of the types, those whose set is one record and no list
 
 
 def shown_zone(store: Store, zone: Obj) -> Obj:
@@ -201,7 +202,10 @@ def _keep_link(store: Store, target: Target, network: Obj, given: Obj, state: st
 def _keep_record_set(store: Store, target: Target, given: Obj) -> Obj:
     zone = target.parent.name
     fqdn = f"{zone}." if target.name == "@" else f"{target.name}.{zone}."
-    properties = {**given, "fqdn": fqdn, "isAutoRegistered": False}
+    kind = target.types[-1]
+    # A set without records says so (recorded from the real service): `az … add-record` relies on it.
+    empty: Obj = {} if kind in _ONE_RECORD else {f"{kind}Records": []}
+    properties = {**empty, **given, "fqdn": fqdn, "isAutoRegistered": False}
     return store.put(resource(target.id, target.kind, properties))
 
 
