@@ -26,6 +26,9 @@ from wizard.places import Places
 from wizard.ports import Readers, Writers
 from wizard.sandbox.process import running
 
+# The whole app for every test: these run in `make test-slow` and CI.
+pytestmark = pytest.mark.slow
+
 PROMPT = SignInPrompt("https://microsoft.com/devicelogin", "ABCD1234")
 EXPIRED = Problem("azure-login-expired", "The sign-in has expired.", todo="Sign in again, then look again.")
 
@@ -233,7 +236,7 @@ async def test_the_question_and_the_line_say_as_whom(tmp_path: Path):
         await at.until(lambda: f"as {ADA.name}, once you confirm" in at.flat)
         await at.button("do")
         await at.sheet()
-        await at.until(lambda: "It runs exactly this" in at.text)
+        await at.until(lambda: "exactly what these commands would" in at.text)
         flat = " ".join(at.text.split())
         assert f"as {ADA.name} (tenant {ADA.tenant_id}" in flat and ADA.object_id in flat
 

@@ -48,12 +48,14 @@ SIGN_IN_TRIES = 2
 class Pace:
     """How long Azure is waited for, in seconds.
 
+    `first`: until the second look, which doubles up to `poll`: what is quick is not waited for longer than it takes.
     `poll`: between two looks. `settle`: until a change must be at rest. `approval`: how long a provisioned endpoint
     may stay Pending. `appear`: what can't be seen this long after Azure has said that it is done does not come any
     more; `unseen`: the same where nobody knows how far Azure is, for a zone that is being made shows itself late.
     `again`: the waits before a request is made again that Azure refused for a reason that may pass; as many tries more.
     """
 
+    first: float = 0.6
     poll: float = 2.5
     settle: float = 600.0
     approval: float = 60.0
@@ -343,6 +345,7 @@ async def watch(
     """
     begun = last_there = time.monotonic()
     appeared, failures, unsigned = False, 0, 0
+    wait = min(pace.first, pace.poll)
     while True:
         at = time.monotonic()
         elapsed = at - begun
@@ -372,7 +375,8 @@ async def watch(
         if elapsed >= pace.settle:
             raise LostSight(name, f"after {pace.settle:.0f} s it is still not at rest ({text}).")
         progress(Moment("part", f"{name}: {text}", ready=0, wanted=1, elapsed=elapsed, timeout=pace.settle))
-        await asyncio.sleep(pace.poll)
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, pace.poll)
 
 
 def _undone(seen: Seen, name: str) -> Seen:
