@@ -13,10 +13,10 @@ from tests.end_to_end.docker_machine import DockerMachine
 from tests.end_to_end.harness import Machine
 
 
-@pytest.fixture
-def machine(tmp_path: Path, helm: Path) -> Machine:
-    """A machine with each supported helm in turn."""
-    return Machine(tmp_path, helm)
+@pytest.fixture(params=[pytest.param("helm3", marks=pytest.mark.slow), "helm4"])
+def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
+    """A machine with each supported helm in turn; in the fast suite helm 4 alone."""
+    return Machine(tmp_path, _tool(HELM_3 if request.param == "helm3" else HELM_4))
 
 
 @pytest.fixture
@@ -33,8 +33,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
         yield info
 
 
-@pytest.fixture(params=["helm3", "helm4", "helm4-docker-registry"])
+@pytest.fixture(
+    params=[
+        pytest.param("helm3", marks=pytest.mark.slow),
+        "helm4",
+        pytest.param("helm4-docker-registry", marks=pytest.mark.slow),
+    ]
+)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
-    """Each supported helm on the sandbox's registry, and helm 4 on CNCF distribution as Debian packages it."""
+    """Each supported helm on the sandbox's registry, and helm 4 on CNCF distribution as Debian packages it.
+
+    In the fast suite helm 4 on the sandbox's registry alone.
+    """
     kind = DockerMachine if request.param.endswith("docker-registry") else Machine
     return kind(tmp_path, _tool(HELM_3 if request.param == "helm3" else HELM_4))

@@ -558,6 +558,7 @@ def test_kubeconfig(machine: Machine, served: dict[str, Any], tmp_path: Path, pa
     harmless_json(machine.wizard("review", "demo", "-o", "json"))
 
 
+@pytest.mark.slow
 def test_environment(direct: Direct, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     for name in (
         "KUBECONFIG",

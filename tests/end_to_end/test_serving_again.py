@@ -105,6 +105,7 @@ def test_a_rehearsal_is_resumed_with_its_servers_again_and_again(rehearsed: Mach
     assert "check 0 of Opening the rehearsal" in drawn, "where it was left: all done"
 
 
+@pytest.mark.slow
 def test_a_rehearsal_joins_the_sandbox_that_serves_already(rehearsed: Machine):
     with rehearsed.sandbox() as info:
         code, drawn = at_terminal(rehearsed, "resume", "rehearsal")
@@ -112,6 +113,7 @@ def test_a_rehearsal_joins_the_sandbox_that_serves_already(rehearsed: Machine):
         assert answers(info["registry"]), "it goes on without the one that joined"
 
 
+@pytest.mark.slow
 def test_reset_at_a_terminal_begins_afresh_and_keeps_the_old_one(rehearsed: Machine):
     registry = registry_of(rehearsed)
     code, drawn = at_terminal(rehearsed, "sandbox", "--reset")
@@ -123,6 +125,7 @@ def test_reset_at_a_terminal_begins_afresh_and_keeps_the_old_one(rehearsed: Mach
     assert json.loads(kept.read_bytes().splitlines()[0])["name"] == "rehearsal"
 
 
+@pytest.mark.slow
 def test_unattended_needs_no_screens_at_a_terminal(machine4: Machine):
     code, drawn = at_terminal(machine4, "sandbox", "--unattended")
     assert code == 0, drawn
