@@ -71,6 +71,7 @@ def test_without_colours(machine4: Machine):
         assert re.search(r"\x1b\[[0-9;]*7m", terminal.raw())
 
 
+@pytest.mark.slow
 def test_killed_at_step_5_and_resumed(machine4: Machine):
     with opened(machine4, "sandbox", "--reset") as terminal:
         walk_to(terminal, 4)
