@@ -297,7 +297,7 @@ def _running_question(setup: OpenSetup, running: Any, verb: str) -> Confirm:
                 f"{verb}, leave it running",
                 f"{named} {'go' if len(doers) > 1 else 'goes'} on alone; the next start finds out how it ended.",
             ),
-            Choice("stop", f"{verb} and stop it", " ".join(doer.stop for doer in doers)),
+            Choice("stop", f"{verb} and stop it", f"{verb} and stop it: {' '.join(doer.stop for doer in doers)}"),
         ],
         first="stay",
     )

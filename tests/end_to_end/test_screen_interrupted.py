@@ -84,7 +84,7 @@ def test_quit_and_stopped(machine4: Machine):
             terminal.send("C-q")
             terminal.wait("[ Quit and stop it ]")
             terminal.send("Right", "Right")
-            terminal.wait("keeps an unfinished revision")
+            terminal.wait("Quit and stop it: ")
             terminal.send("Enter")
             assert terminal.exit_code() == 0
         assert [event["data"]["outcome"] for event in machine4.events("demo", "change_finished")] == ["cancelled"]
