@@ -22,6 +22,9 @@ from wizard.open_setup import OpenSetup, new_setup
 from wizard.places import Places
 from wizard.ports import ClusterIdentity, Readers
 
+# The whole app for every test: these run in `make test-slow` and CI.
+pytestmark = pytest.mark.slow
+
 HELM = """#!/bin/sh
 echo 'v3.16.2+g1234567'
 """

@@ -34,6 +34,9 @@ from wizard import opening
 from wizard.guide import ItemStep, Moment
 from wizard.work import LOOKING, RESUMING, Work
 
+# The whole app for every test: these run in `make test-slow` and CI.
+pytestmark = pytest.mark.slow
+
 NAME = "prod-weu"
 LEFT = "Monday 5 January"
 """The day of every event of `make_journal`."""
