@@ -13,7 +13,7 @@ from rich.segment import Segment
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.events import Blur, DescendantFocus, Focus, Key, Paste, Resize
+from textual.events import Blur, DescendantFocus, Focus, Key, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import Reactive
@@ -24,7 +24,7 @@ from textual.widgets import Input
 
 from screens.glyphs import sign, style_of
 from screens.grid import LABEL, QUIET, Lines, cell, folded, ink, join, remarks, row, shortened, wrapped
-from screens.line_input import LineInput
+from screens.line_input import CleanInput
 from wizard.drafting import Drafted
 from wizard.guide import Field, ItemStep
 from wizard.listing import COULD_NOT_LOOK, LOOKING, SOURCE, Known
@@ -77,8 +77,10 @@ Listing = Callable[[FieldModel], Known | None]
 """Says what is known of a field's list."""
 
 
-class FieldInput(LineInput):
-    """The line one types into. Everything that gets into it is cleaned first, however it comes."""
+class FieldInput(CleanInput):
+    """The line one types into."""
+
+    longest = LONGEST_PASTE
 
     # A longer value only scrolls further within the same box: a layout of the whole screen at every key is not needed.
     virtual_size = Reactive(Size(0, 0))
@@ -110,22 +112,13 @@ class FieldInput(LineInput):
         """Unfocused, a value shows its beginning."""
         self.scroll_to(x=0, animate=False, force=True)
 
-    def insert(self, text: str, index: int) -> None:
-        """Cleans what is inserted: a key, a paste, a completion."""
-        super().insert(clean(text, limit=LONGEST_PASTE), index)
-
-    def replace(self, text: str, start: int, end: int) -> None:
-        """Cleans what replaces a selection."""
-        super().replace(clean(text, limit=LONGEST_PASTE), start, end)
-
-    def _on_paste(self, event: Paste) -> None:
-        event.stop()
-        event.prevent_default()
-        self.post_message(self.Pasted(self, event.text[:LONGEST_PASTE]))
+    def take(self, text: str) -> None:
+        """Leaves a pasted text to the page."""
+        self.post_message(self.Pasted(self, text[:LONGEST_PASTE]))
 
     def action_paste(self) -> None:
         """What was copied in here is pasted as if it came from elsewhere."""
-        self.post_message(self.Pasted(self, self.app.clipboard[:LONGEST_PASTE]))
+        self.take(self.app.clipboard)
 
     def action_copy(self) -> None:
         """Copies the selection; never of a secret, which would lie in a clipboard."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from textual.events import Key
+from typing import ClassVar
+
+from textual.events import Key, Paste
 from textual.widgets import Input
 
 from screens.attached import Attached
+from wizard.text import clean, one_line
 
 
 class LineInput(Attached, Input):
@@ -25,3 +28,27 @@ class LineInput(Attached, Input):
             if await self.app.run_action(binding.action, self):
                 event.stop()
                 return
+
+
+class CleanInput(LineInput):
+    """A line into which nothing gets that is not cleaned first, however it comes: a key, a paste, a completion."""
+
+    longest: ClassVar[int]
+    """Characters that are taken at once; a paste may hold more."""
+
+    def insert(self, text: str, index: int) -> None:
+        """Cleans what is inserted."""
+        super().insert(clean(text, limit=self.longest), index)
+
+    def replace(self, text: str, start: int, end: int) -> None:
+        """Cleans what replaces a selection."""
+        super().replace(clean(text, limit=self.longest), start, end)
+
+    def _on_paste(self, event: Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        self.take(event.text)
+
+    def take(self, text: str) -> None:
+        """Takes a pasted text: to where the cursor is, on one line."""
+        self.replace(one_line(text, limit=self.longest), *sorted(self.selection))

@@ -21,7 +21,7 @@ from textual.widgets.option_list import Option
 
 from screens.glyphs import sign, style_of
 from screens.grid import PLAIN, QUIET, STRONG, Cell, Lines, ink, remarks, row, shortened, wrapped
-from screens.line_input import LineInput
+from screens.line_input import CleanInput
 from screens.lists import MarkedList
 from screens.page import Sheet
 from screens.times import lasting, when
@@ -53,25 +53,10 @@ class Typed:
     text: str
 
 
-class Filter(LineInput):
-    """What is searched for. Everything that gets into it is cleaned."""
+class Filter(CleanInput):
+    """What is searched for."""
 
-    def insert(self, text: str, index: int) -> None:
-        """Cleans a key, or a paste."""
-        super().insert(clean(text, limit=LONGEST), index)
-
-    def replace(self, text: str, start: int, end: int) -> None:
-        """Cleans what replaces a selection."""
-        super().replace(clean(text, limit=LONGEST), start, end)
-
-    def _on_paste(self, event: Paste) -> None:
-        event.stop()
-        event.prevent_default()
-        self.take(event.text)
-
-    def take(self, text: str) -> None:
-        """Takes a pasted text."""
-        self.replace(one_line(text, limit=LONGEST), *sorted(self.selection))
+    longest = LONGEST
 
 
 class PickListed(Sheet):

@@ -6,11 +6,11 @@ import asyncio
 import re
 from urllib.parse import unquote
 
-from textual.events import Focus, Paste
+from textual.events import Focus
 from textual.geometry import Region
 from textual.suggester import Suggester
 
-from screens.line_input import LineInput
+from screens.line_input import CleanInput
 from wizard import browsing
 from wizard.text import clean, visible
 
@@ -51,21 +51,10 @@ class Completions(Suggester):
         return next((one for one in found if len(one) > len(value)), None)
 
 
-class PathInput(LineInput):
-    """The path. Whatever gets into it is cleaned; a pasted path replaces what stands there."""
+class PathInput(CleanInput):
+    """The path; a pasted one replaces what stands there."""
 
-    def insert(self, text: str, index: int) -> None:
-        """Cleans a key."""
-        super().insert(clean(text, limit=LONGEST), index)
-
-    def replace(self, text: str, start: int, end: int) -> None:
-        """Cleans what replaces a selection."""
-        super().replace(clean(text, limit=LONGEST), start, end)
-
-    def _on_paste(self, event: Paste) -> None:
-        event.stop()
-        event.prevent_default()
-        self.take(event.text)
+    longest = LONGEST
 
     def action_paste(self) -> None:
         """What was copied in here is pasted as if it came from elsewhere."""

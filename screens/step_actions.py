@@ -317,14 +317,7 @@ async def message(app: WizardApp, page: StepPage, place: ItemStep) -> None:
 
 async def say_gone(app: WizardApp, setup: OpenSetup, place: ItemStep) -> None:
     """Asks whether what was started on another host is gone there, and then finds out how it ended."""
-    change = next(
-        (
-            one
-            for one in setup.session.interrupted()
-            if ItemStep(one.started.data.step, one.started.data.items) == place
-        ),
-        None,
-    )
+    change = setup.open_change(place)
     if change is None:
         return
     answer = await app.ask(

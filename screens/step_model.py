@@ -10,7 +10,7 @@ from screens.field import FieldModel
 from screens.times import when
 from state.clock import now
 from state.events import BAD
-from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, Check, ItemStep, Plan, Step
+from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, ItemStep, Plan, Step
 from wizard.status import (
     EMPTY,
     FAILED,
@@ -304,21 +304,17 @@ def _words(view: View, found: Status, fields: tuple[FieldModel, ...]) -> Words |
     return Words(record.data.text, "attested", f"confirmed by {said}")
 
 
-def _decides(check: Check) -> bool:
-    return check.proves or check.suffices
-
-
 def _checks(view: View) -> list[CheckLine]:
     lines = []
     for check in view.step.checks:
         record = view.snapshot.findings.get((view.step.id, view.items, check.id))
         if record is None:
-            lines.append(CheckLine(check.title, "", "not looked at yet", "", "", not _decides(check)))
+            lines.append(CheckLine(check.title, "", "not looked at yet", "", "", not check.decides))
             continue
         current = record.data.fingerprint == view.fingerprint(check.id, check.revision)
         state = record.data.verdict if current else STALE
         todo = record.data.todo if record.data.verdict != "good" else ""
-        lines.append(CheckLine(check.title, state, record.data.text, todo, when(record.ts, now()), not _decides(check)))
+        lines.append(CheckLine(check.title, state, record.data.text, todo, when(record.ts, now()), not check.decides))
     return lines
 
 
@@ -454,10 +450,6 @@ def _as_whom(plan: Plan) -> str:
     return f", as {plan.identity.partition(' (')[0]}" if plan.identity else ""
 
 
-def _hand_off(view: View) -> Choice:
-    return Choice(HAND, "Hand off", f"Hand off: a message for the {view.step.team} to copy; then the step is theirs.")
-
-
 def _human_choices(view: View, status: SetupStatus, found: Status, fields: tuple[FieldModel, ...]) -> list[Choice]:
     label = "Already done" if ALREADY_DONE in view.step.routes else "I confirm"
     needs = _needs(view, found, fields)
@@ -465,8 +457,6 @@ def _human_choices(view: View, status: SetupStatus, found: Status, fields: tuple
     if handed_off(view):
         label = "It is done"
     choices: list[Choice] = []
-    if view.step.action is not None and not handed_off(view):
-        choices.append(_hand_off(view))
     if missing and not needs and current_waiver(view) is None:
         choices.append(Choice(CONFIRM, label, f"{label} needs proof first: {names(view, missing)} not observed yet."))
         choices.append(
@@ -477,8 +467,10 @@ def _human_choices(view: View, status: SetupStatus, found: Status, fields: tuple
     else:
         line = f"{label} {needs}." if needs else f"{label}: writes the words above with your name, as attested."
         choices.append(Choice(CONFIRM, label, line))
-    if view.step.action is None and HAND_OFF in view.step.routes and not handed_off(view):
-        choices.append(_hand_off(view))
-    elif handed_off(view):
-        choices.append(Choice(HAND, "Message again", f"Shows the message for the {view.step.team} again."))
-    return choices
+    if handed_off(view):
+        return [*choices, Choice(HAND, "Message again", f"Shows the message for the {view.step.team} again.")]
+    if HAND_OFF not in view.step.routes:
+        return choices
+    hand = Choice(HAND, "Hand off", f"Hand off: a message for the {view.step.team} to copy; then the step is theirs.")
+    # Beside `Do it for me` it comes second; else what a person does comes first.
+    return [hand, *choices] if view.step.action is not None else [*choices, hand]

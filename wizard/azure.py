@@ -11,6 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+ENABLED = "Enabled"
+"""The state in which a subscription takes every change."""
+
+NO_POLICIES = "Disabled"
+"""The privateEndpointNetworkPolicies that a subnet for Private Endpoints should have (AZURE.md, "Errors")."""
+
+FORBIDDEN = "forbidden"
+"""Code of the Problem for what may not be read or changed."""
+
 APPROVED, PENDING, REJECTED, DISCONNECTED = "Approved", "Pending", "Rejected", "Disconnected"
 """Connection states of a Private Endpoint; Azure may say others, which are shown as they are."""
 

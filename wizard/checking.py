@@ -71,7 +71,7 @@ def _step(guide: Guide, snapshot: Snapshot, status: SetupStatus, step: Step) -> 
             {
                 "check": check.id,
                 "title": check.title,
-                "proves": check.proves or check.suffices,
+                "proves": check.decides,
                 **_finding(record.data),
                 "ts": record.ts,
             }

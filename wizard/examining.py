@@ -10,7 +10,7 @@ from wizard.answers import INTERRUPTED, UNPROVEN_REASON, Answers, answers_wrong
 from wizard.guide import PROBES, Field, Guide, Step
 from wizard.identifiers import parse
 from wizard.status import derive
-from wizard.text import one_line
+from wizard.text import count, one_line
 
 if TYPE_CHECKING:
     from state.snapshot import Snapshot
@@ -193,8 +193,3 @@ def _unclear_references(answers: Answers, guide: Guide, snapshot: Snapshot | Non
 
 def _known_items(snapshot: Snapshot | None, kind: str) -> tuple[str, ...]:
     return snapshot.items.get(kind, ()) if snapshot else ()
-
-
-def count(number: int, noun: str) -> str:
-    """`1 answer`, `2 answers`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -182,6 +182,11 @@ class Check:
     revision: int = 1
     deadline: float = 15.0
 
+    @property
+    def decides(self) -> bool:
+        """Whether it has a say in the step's status; else it only advises."""
+        return self.proves or self.suffices
+
 
 CREATE = "+"
 CHANGE = "~"

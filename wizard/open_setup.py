@@ -325,11 +325,6 @@ class OpenSetup:
     async def _apply(self, work: Work, plan: Plan) -> None:
         try:
             await self.session.apply(work.item_step, plan, work.report)
-        except Problem:
-            # What was done may still want somebody else's answer: a look says so, and the problem says the rest.
-            if self.session.has_acted(work.item_step):
-                await self.session.look(work.item_step, closes=True)
-            raise
         finally:
             self.plans.pop(work.item_step, None)
         await self.session.look(work.item_step, closes=True, told=work.missed)

@@ -456,17 +456,23 @@ class Session:
         view = self.view(item_step)
         action = _action(view)
         self._require_open_gate(view, self.status().item_steps[item_step])
-        await action.apply(
-            view,
-            plan,
-            readers=self.readers,
-            writers=self.writers,
-            secrets=self.secrets_for(view),
-            log=_ChangeLog(self, view),
-            progress=progress,
-        )
+        try:
+            await action.apply(
+                view,
+                plan,
+                readers=self.readers,
+                writers=self.writers,
+                secrets=self.secrets_for(view),
+                log=_ChangeLog(self, view),
+                progress=progress,
+            )
+        except Problem:
+            # What was done may still want somebody else's answer: a look says so, and the problem says the rest.
+            if self._has_acted(item_step):
+                await self.look(item_step, closes=True)
+            raise
 
-    def has_acted(self, item_step: ItemStep) -> bool:
+    def _has_acted(self, item_step: ItemStep) -> bool:
         """Whether the last change that was begun at an item's step was done."""
         change = last_change(self.view(item_step))
         return change is not None and change.finished is not None and change.finished.data.outcome == DONE

@@ -262,18 +262,16 @@ def _from_values(view: View, done: bool) -> dict[str, tuple[str, ...]]:
     # Who says that it is done without the wizard knows what the wizard would have found out.
     route = view.snapshot.routes.get((view.step.id, view.items))
     said = done or (route is not None and route.data.route == ALREADY_DONE)
+
+    def wanting(state: FieldState) -> bool:
+        if state.state != EMPTY:
+            return state.state == WRONG
+        return not awaited and (must_be_typed(view.step, state.field) or (said and state.field.from_action))
+
     reasons = tuple(
         f"{state.field.label}: {'empty' if state.state == EMPTY else state.message}"
         for state in field_states(view)
-        if not state.field.secret
-        and (
-            state.state == WRONG
-            or (
-                state.state == EMPTY
-                and (must_be_typed(view.step, state.field) or (said and state.field.from_action))
-                and not awaited
-            )
-        )
+        if not state.field.secret and wanting(state)
     )
     return {NEEDS_INPUT: reasons} if reasons else {}
 
@@ -341,7 +339,7 @@ def _is_good(view: View, check: Check) -> bool:
 
 def deciding(step: Step) -> tuple[Check, ...]:
     """The checks that have a say in the step's status; the others only advise."""
-    return tuple(check for check in step.checks if check.proves or check.suffices)
+    return tuple(check for check in step.checks if check.decides)
 
 
 def _finding(view: View, check: Check) -> Recorded[Found] | None:

@@ -67,3 +67,8 @@ def clean(text: str, *, keep_newlines: bool = False, limit: int = 4000) -> str:
 def one_line(text: str, *, limit: int = 200) -> str:
     """`clean` text on one line, with runs of blanks as one space and none at the ends."""
     return shorten(" ".join(visible(text).split()), limit)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 answer`, `2 answers`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

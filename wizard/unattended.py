@@ -21,10 +21,9 @@ from wizard.answers import (
     Answers,
     beside,
 )
-from wizard.examining import count
 from wizard.guide import ALREADY_DONE, Field, ItemStep, Moment, Plan, Step
 from wizard.status import clashes, deciding, field_states, names, unobserved
-from wizard.text import one_line
+from wizard.text import count, one_line
 from wizard.view import View, item_steps
 
 if TYPE_CHECKING:
@@ -230,12 +229,7 @@ class Run:
         self._show_plan(label, plan)
         if not plan.empty:
             self._require_no_obstacle(step, plan)
-            try:
-                await session.apply(item_step, plan, self._reporter)
-            except Problem:
-                if session.has_acted(item_step):
-                    await session.look(item_step, closes=True)
-                raise
+            await session.apply(item_step, plan, self._reporter)
         found = await session.look(item_step, closes=True)
         status = session.status().item_steps[item_step]
         for finding in found:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.bench.azure_server import add_endpoints
 from tests.end_to_end.harness import Machine, changed
-from tests.sandbox.arm.served import SECRET, Azure, served
+from tests.sandbox.arm.served import Azure, served
 from tests.wizard.azure_world import FAST
 from tests.wizard.engine import (
     DNS,
@@ -30,7 +30,7 @@ from tests.wizard.engine import (
 from wizard.actions.private_dns import PrivateDns
 from wizard.actions.private_endpoint import PrivateEndpoint
 from wizard.adapters import azure as adapter
-from wizard.adapters.azure import AzureActor, AzureLooker, Target
+from wizard.adapters.azure import AzureActor, AzureLooker
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.azure import Endpoint
 from wizard.guide import ItemStep
@@ -38,6 +38,7 @@ from wizard.guides import DEFAULT
 from wizard.open_setup import new_setup
 from wizard.places import Places
 from wizard.ports import Readers, Writers
+from wizard.sandbox.answers import environment
 from wizard.sandbox.arm.timing import Timing
 from wizard.sandbox.arm.world import add_subscription
 from wizard.sandbox.process import running
@@ -101,13 +102,7 @@ async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
     (tmp_path / "azure").mkdir(mode=0o700)
     with _azure(tmp_path / "azure") as azure:
         process = SdkProcess(adapter.MODULES, scratch=tmp_path, at_once=adapter.AT_ONCE)
-        target = Target(
-            identity="managed",
-            arm_url=azure.url,
-            identity_endpoint=azure.identity_endpoint,
-            identity_header=SECRET,
-            ca_file=str(azure.work.ca),
-        )
+        target = azure.target()
         guide = with_step(GUIDE, "endpoint", action=lambda: PrivateEndpoint(PACE))
         guide = with_step(guide, "dns", action=lambda: PrivateDns(hosts=HOSTS, address="private_ip", pace=PACE))
         looker = AzureLooker(target, process)
@@ -263,15 +258,7 @@ async def test_a_wait_that_azure_asks_for_is_the_works_last_line(tmp_path: Path,
             "demo",
             DEFAULT,
             "self-service",
-            {
-                "sandbox": True,
-                "arm_url": info.arm_url,
-                "identity_endpoint": info.identity_endpoint,
-                "dns_server": info.dns_server,
-                "kubeconfig": info.kubeconfig,
-                "kube_context": info.kube_context,
-                "ca_file": info.ca_file,
-            },
+            environment(info),
         )
         try:
             setup.session.add_item("subscription", "main")

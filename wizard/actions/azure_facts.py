@@ -365,9 +365,9 @@ async def watch(
             failures, unsigned = 0, 0
             text = f"{seen.text}, Azure is still at it" if at_it and seen.outcome else seen.text
             _require_no_failure(told, name)
-            if seen.there or told.status == "InProgress":
+            if seen.there or at_it:
                 appeared, last_there = appeared or seen.there, at
-            if told.status != "InProgress":
+            if not at_it:
                 if seen.outcome is not None:
                     return seen
                 if not seen.there and at - last_there >= (pace.appear if told.status else pace.unseen):

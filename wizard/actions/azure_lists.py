@@ -14,9 +14,10 @@ from typing import TypeVar
 
 from state.problem import EXIT_NOT_YET, Problem
 from wizard.actions.azure_facts import azure_of, group_of, last_name, needed, same_id, subscription_of
-from wizard.azure import Network, ResourceGroup, Subnet, Subscription
+from wizard.azure import ENABLED, FORBIDDEN, NO_POLICIES, Network, ResourceGroup, Subnet, Subscription
 from wizard.guide import Batch, Listed, Reads
-from wizard.text import one_line
+from wizard.identifiers.address import AZURE_DNS
+from wizard.text import count, one_line
 from wizard.view import View
 
 N = TypeVar("N", ResourceGroup, Network, Subnet)
@@ -24,15 +25,8 @@ N = TypeVar("N", ResourceGroup, Network, Subnet)
 OTHERS = 20
 """So many subscriptions are looked through beside the endpoint's own; whoever has more types the ID."""
 
-ENABLED = "Enabled"
-"""The state in which a subscription takes everything; in others Azure refuses some or all changes."""
-
-NO_POLICIES = "Disabled"
-"""The network policies that a subnet for Private Endpoints should have (AZURE.md, "Errors")."""
-
-FORBIDDEN = "forbidden"
 NAMELESS = "azure-identity-unknown"
-"""Codes of Problems: it may not be read; it is not told who reads."""
+"""Code of the Problem that it is not told who reads."""
 
 
 async def subscriptions(view: View, reads: Reads) -> AsyncIterator[Batch]:
@@ -159,9 +153,9 @@ async def _networks(view: View, reads: Reads) -> AsyncGenerator[tuple[Batch | No
     if refused and not there:
         raise refused[0]
     if refused:
-        yield Batch(remark=f"{_count(len(refused), 'subscription')} may not be read"), (), ""
+        yield Batch(remark=f"{count(len(refused), 'subscription')} may not be read"), (), ""
     if len(others) > OTHERS:
-        left = f"{_count(len(others) - OTHERS, 'more subscription')} not looked through: type an ID of there"
+        left = f"{count(len(others) - OTHERS, 'more subscription')} not looked through: type an ID of there"
         yield Batch(remark=left), (), ""
 
 
@@ -190,7 +184,7 @@ def _vnet(one: Network, where: str) -> Listed:
     known = [subnet.free for subnet in one.subnets if subnet.free is not None]
     free = sum(known) if known else None
     notes = [
-        f"its own DNS servers ({', '.join(one.dns_servers[:3])}) must forward to 168.63.129.16"
+        f"its own DNS servers ({', '.join(one.dns_servers[:3])}) must forward to {AZURE_DNS}"
         if one.dns_servers
         else "",
         "it has no subnet" if not one.subnets else "no free address" if free == 0 else "",
@@ -225,7 +219,3 @@ def _range(prefixes: tuple[str, ...]) -> str:
 
 def _number(free: int | None) -> str:
     return "" if free is None else str(free)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

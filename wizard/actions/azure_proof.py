@@ -34,14 +34,12 @@ from wizard.actions.private_dns import dns_servers_said
 from wizard.actions.private_endpoint import asked_at
 from wizard.actions.zone_survey import Keys, Place, Target, survey, target_of
 from wizard.actions.zone_writes import is_linked
-from wizard.azure import APPROVED, DELETING, SUCCEEDED, AzureIdentity, AzureReader, Endpoint, Network
+from wizard.azure import APPROVED, DELETING, ENABLED, SUCCEEDED, AzureIdentity, AzureReader, Endpoint, Network
 from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import Readers
 from wizard.together import together
 from wizard.view import View
-
-ENABLED = "Enabled"
 
 Verdict = tuple[str, str, str]
 """Verdict, text and what to do next."""
@@ -91,9 +89,8 @@ async def check_endpoint(view: View, readers: Readers, *, id_key: str = "endpoin
     identity, found = identifying.result(), reading.result()
     seen = _seen(resource, _told(found), identity)
     verdict, text, todo = await _judge_endpoint(view, azure, found, submit_again(step_with(view, id_key)))
-    pending = found is not None and found.provisioning == SUCCEEDED and verdict == NOT_YET
-    owes = "vendor" if pending and found is not None and found.connection != APPROVED else ""
-    return Finding(verdict, text, todo, (seen,), owes)
+    made = found is not None and found.provisioning == SUCCEEDED and found.connection != APPROVED
+    return Finding(verdict, text, todo, (seen,), "vendor" if made and verdict == NOT_YET else "")
 
 
 def _told(found: Endpoint | None) -> dict[str, Any]:

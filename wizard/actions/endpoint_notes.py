@@ -25,7 +25,7 @@ from wizard.actions.azure_facts import (
     subscription_of,
 )
 from wizard.actions.endpoint_states import approves_itself, in_words, regions, same_service
-from wizard.azure import AzureReader, Endpoint, Network, Subnet, WantedEndpoint
+from wizard.azure import NO_POLICIES, AzureReader, Endpoint, Network, Subnet, WantedEndpoint
 from wizard.identifiers.alias import is_alias
 from wizard.text import one_line
 from wizard.view import View, item_steps
@@ -90,10 +90,10 @@ def _actions(wanted: WantedEndpoint, network: Network, *, replacing: bool) -> di
 
 def _subnet_notes(subnet: Subnet) -> tuple[str, ...]:
     said = []
-    if subnet.endpoint_policies and subnet.endpoint_policies != "Disabled":
+    if subnet.endpoint_policies and subnet.endpoint_policies != NO_POLICIES:
         command = az(
             *("network", "vnet", "subnet", "update", "--ids", subnet.id),
-            *("--private-endpoint-network-policies", "Disabled"),
+            *("--private-endpoint-network-policies", NO_POLICIES),
         )
         said.append(
             f"subnet {subnet.name} has network policies for endpoints ({subnet.endpoint_policies}): Azure may refuse. "

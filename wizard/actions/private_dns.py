@@ -37,12 +37,11 @@ from wizard.actions.zone_survey import APEX, Claim, Keys, Place, Target, survey,
 from wizard.actions.zone_writes import RECORD, ZONE, ZoneStep, look, needs, record_id, steps
 from wizard.azure import AzureIdentity, AzureReader, Network
 from wizard.guide import CHANGE, CREATE, SAME, Change, Log, Moment, Obstacle, Plan
+from wizard.identifiers.address import AZURE_DNS
 from wizard.ports import Readers, Writers
 from wizard.secret import Secret
 from wizard.together import together
 from wizard.view import View
-
-AZURE_DNS = "168.63.129.16"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import base64
 import fnmatch
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from state.problem import EXIT_NOT_YET, Problem
@@ -17,6 +17,7 @@ from wizard.adapters import azure_asking as ask
 from wizard.adapters import azure_errors
 from wizard.adapters.azure_asking import Target, at, list_at, text, text_at
 from wizard.azure import (
+    FORBIDDEN,
     ARecord,
     AzureIdentity,
     Endpoint,
@@ -33,6 +34,8 @@ from wizard.azure import (
 from wizard.identifiers.guid import is_guid
 
 if TYPE_CHECKING:
+    from azure.mgmt.network import NetworkManagementClient
+
     from wizard.adapters.azure_clients import SignIn
 
 _RESERVED = 5  # addresses of each subnet that Azure keeps
@@ -141,7 +144,7 @@ def permissions(target: Target, scope: str, actions: tuple[str, ...]) -> tuple[P
     try:
         granted = ask.read_all(target, f"{where}/providers/Microsoft.Authorization/permissions", _PERMISSIONS)
     except Problem as problem:
-        if problem.code != azure_errors.FORBIDDEN:
+        if problem.code != FORBIDDEN:
             raise
         return tuple(Permission(scope, action, None) for action in actions)
     return tuple(Permission(scope, action, any(_grants(one, action) for one in granted)) for action in actions)
@@ -169,11 +172,22 @@ def networks(target: Target, subscription: str) -> tuple[Network, ...]:
 
 def network(target: Target, network_id: str) -> Network | None:
     """One VNet with its subnets; None when it is not there."""
-    subscription, group, name = ask.parts(network_id, "virtualNetworks")
-    with ask.explained(target) as clients:
-        client = clients.network(target, subscription).virtual_networks
-        found = ask.or_none(lambda: client.get(group, name))
+    found = _one(target, network_id, "virtualNetworks", lambda client: client.virtual_networks)
     return None if found is None else _network(found)
+
+
+def _one(
+    target: Target, resource_id: str, kind: str, operations: Callable[[NetworkManagementClient], Any]
+) -> Any | None:
+    """One resource of that kind as the SDK's `operations` read it; None when it is not there."""
+    subscription, group, name = ask.parts(resource_id, kind)
+    with ask.explained(target) as clients:
+        client = operations(clients.network(target, subscription))
+        return ask.or_none(lambda: client.get(group, name))
+
+
+def _nic(target: Target, nic_id: str) -> Any | None:
+    return _one(target, nic_id, "networkInterfaces", lambda client: client.network_interfaces)
 
 
 def visible(target: Target, subscription: str, location: str, alias: str) -> bool:
@@ -235,18 +249,11 @@ def _free(prefixes: tuple[str, ...], used: int) -> int | None:
 
 def endpoint(target: Target, endpoint_id: str) -> Endpoint | None:
     """One Private Endpoint with its private IPs; None when it is not there."""
-    subscription, group, name = ask.parts(endpoint_id, "privateEndpoints")
-    with ask.explained(target) as clients:
-        client = clients.network(target, subscription).private_endpoints
-        found = ask.or_none(lambda: client.get(group, name))
-        if found is None:
-            return None
-        nic_id, nic = _nic_id(found), None
-        if nic_id:
-            subscription, group, name = ask.parts(nic_id, "networkInterfaces")
-            nics = clients.network(target, subscription).network_interfaces
-            nic = ask.or_none(lambda: nics.get(group, name))
-    return _endpoint(found, {nic_id.lower(): nic})
+    found = _one(target, endpoint_id, "privateEndpoints", lambda client: client.private_endpoints)
+    if found is None:
+        return None
+    nic_id = _nic_id(found)
+    return _endpoint(found, {nic_id.lower(): _nic(target, nic_id) if nic_id else None})
 
 
 def endpoints(target: Target, subscription: str) -> tuple[Endpoint, ...]:
@@ -261,10 +268,7 @@ def endpoints(target: Target, subscription: str) -> tuple[Endpoint, ...]:
 
 def interface(target: Target, nic_id: str) -> Interface | None:
     """One network interface with whose it is; None when it is not there."""
-    subscription, group, name = ask.parts(nic_id, "networkInterfaces")
-    with ask.explained(target) as clients:
-        client = clients.network(target, subscription).network_interfaces
-        found = ask.or_none(lambda: client.get(group, name))
+    found = _nic(target, nic_id)
     if found is None:
         return None
     return Interface(id=text_at(found, "id"), endpoint_id=text_at(found, "properties", "privateEndpoint", "id"))

@@ -17,11 +17,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from wizard.azure import FORBIDDEN
 from wizard.secret import MASK
 from wizard.sign_in import login_commands
-
-FORBIDDEN = "forbidden"
-"""Code of the Problem for what may not be read or changed, as the ports promise."""
 
 TOKEN_REFUSED = "azure-token-refused"  # noqa: S105 (the code of a Problem)
 OUTCOME_UNKNOWN = "azure-outcome-unknown"

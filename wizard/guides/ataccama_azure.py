@@ -138,32 +138,28 @@ def _own_endpoint_id(view: View) -> str | None:
 # Imported when somebody looks or acts: `list` reads a guide too, and has a start-up budget (DESIGN.md section 8).
 
 
-async def _subscriptions(view: View, reads: Reads) -> AsyncIterator[Batch]:
-    from wizard.actions import azure_lists
+def _subscriptions(view: View, reads: Reads) -> AsyncIterator[Batch]:
+    from wizard.actions.azure_lists import subscriptions
 
-    async for batch in azure_lists.subscriptions(view, reads):
-        yield batch
-
-
-async def _resource_groups(view: View, reads: Reads) -> AsyncIterator[Batch]:
-    from wizard.actions import azure_lists
-
-    async for batch in azure_lists.resource_groups(view, reads):
-        yield batch
+    return subscriptions(view, reads)
 
 
-async def _vnets(view: View, reads: Reads) -> AsyncIterator[Batch]:
-    from wizard.actions import azure_lists
+def _resource_groups(view: View, reads: Reads) -> AsyncIterator[Batch]:
+    from wizard.actions.azure_lists import resource_groups
 
-    async for batch in azure_lists.vnets(view, reads):
-        yield batch
+    return resource_groups(view, reads)
 
 
-async def _subnets(view: View, reads: Reads) -> AsyncIterator[Batch]:
-    from wizard.actions import azure_lists
+def _vnets(view: View, reads: Reads) -> AsyncIterator[Batch]:
+    from wizard.actions.azure_lists import vnets
 
-    async for batch in azure_lists.subnets(view, reads):
-        yield batch
+    return vnets(view, reads)
+
+
+def _subnets(view: View, reads: Reads) -> AsyncIterator[Batch]:
+    from wizard.actions.azure_lists import subnets
+
+    return subnets(view, reads)
 
 
 async def _subscription(view: View, readers: Readers) -> Finding:

@@ -17,7 +17,8 @@ _WHERE = "copy the private IP from the Private Endpoint's page in the Azure port
 # (documentation and benchmark ranges), so it is not used.
 _USABLE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 
-_AZURE_PLATFORM = "168.63.129.16"
+AZURE_DNS = "168.63.129.16"
+"""The address of Azure's own platform and resolver, the same in every VNet; never one of the VNet's."""
 
 
 def parse_private_ip(text: str, known: Known) -> Parsed:
@@ -88,7 +89,7 @@ def _unusable(address: IPv4Address | IPv6Address) -> str:
 
 def _sort(address: IPv4Address | IPv6Address) -> str:
     """An address that no endpoint has, in words."""
-    if str(address) == _AZURE_PLATFORM:
+    if str(address) == AZURE_DNS:
         return "Azure's own DNS and health address"
     if address.is_loopback:
         return "a loopback address: it leads every machine to itself"

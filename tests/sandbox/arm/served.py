@@ -23,6 +23,7 @@ from azure.identity import ManagedIdentityCredential
 from azure.mgmt.network import NetworkManagementClient, models
 from azure.mgmt.privatedns import PrivateDnsManagementClient
 
+from wizard.adapters.azure_asking import Target
 from wizard.sandbox import ca
 from wizard.sandbox.arm import Arm, build_app, build_identity_app
 from wizard.sandbox.arm.timing import Timing
@@ -68,6 +69,16 @@ class Azure:
 
     def dns(self) -> PrivateDnsManagementClient:
         return PrivateDnsManagementClient(self.credential(), self.portal.subscription_id, **self._where())
+
+    def target(self) -> Target:
+        """For the adapter."""
+        return Target(
+            identity="managed",
+            arm_url=self.url,
+            identity_endpoint=self.identity_endpoint,
+            identity_header=SECRET,
+            ca_file=str(self.work.ca),
+        )
 
     def _where(self) -> dict[str, Any]:
         return {

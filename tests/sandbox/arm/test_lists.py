@@ -12,9 +12,9 @@ import pytest
 
 from state.events import FieldSet
 from state.problem import Problem
-from tests.sandbox.arm.served import SECRET, Azure, served
+from tests.sandbox.arm.served import Azure, served
 from tests.wizard.engine import ENDPOINT, GUIDE, items, snapshot_of, view_of
-from wizard.adapters.azure import AzureLooker, Target
+from wizard.adapters.azure import AzureLooker
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.listing import COMPLETE, COULD_NOT_LOOK, LOOKING, Known, Lists
 from wizard.ports import Readers
@@ -65,15 +65,8 @@ def _typed(values: Mapping[str, str]) -> list[FieldSet]:
 @asynccontextmanager
 async def site(tmp_path: Path, *faults: str) -> AsyncIterator[Site]:
     with served(tmp_path, *faults) as azure:
-        target = Target(
-            identity="managed",
-            arm_url=azure.url,
-            identity_endpoint=azure.identity_endpoint,
-            identity_header=SECRET,
-            ca_file=str(azure.work.ca),
-        )
         process = SdkProcess(scratch=tmp_path)
-        here = Site(azure, AzureLooker(target, process))
+        here = Site(azure, AzureLooker(azure.target(), process))
         try:
             yield here
         finally:

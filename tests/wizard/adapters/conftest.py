@@ -14,6 +14,7 @@ import yaml
 from tests.conftest import HELM_3
 from tests.docker_registry import DockerRegistry, docker_registry
 from tests.sandbox.k8s_cluster import CONTEXT, VALUES, Cluster, cluster, write_chart
+from tests.wizard.adapters.arm_stub import ArmStub, arm_stub
 from wizard.adapters.helm import MODULES, HelmActor, HelmLooker
 from wizard.adapters.helm_commands import HelmConfig
 from wizard.adapters.helm_files import run_dir
@@ -140,3 +141,10 @@ def pipes_of(pid: int) -> list[tuple[str, int]]:
 BROKEN = {"image": {"repository": "registry.test/dpe", "tag": "broken"}}
 
 Condition = Callable[[], Awaitable[bool]]
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[ArmStub]:
+    """A server that is not Azure's own: nothing may be sent there."""
+    with arm_stub(tmp_path / "other") as stub:
+        yield stub

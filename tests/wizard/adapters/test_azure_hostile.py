@@ -54,12 +54,6 @@ def arm(tmp_path: Path) -> Iterator[ArmStub]:
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Iterator[ArmStub]:
-    with arm_stub(tmp_path / "other") as stub:
-        yield stub
-
-
-@pytest.fixture
 async def process() -> AsyncIterator[SdkProcess]:
     made = SdkProcess(adapter.MODULES, at_once=adapter.AT_ONCE)
     yield made

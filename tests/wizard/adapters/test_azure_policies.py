@@ -51,12 +51,6 @@ def arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ArmStub]:
         yield stub
 
 
-@pytest.fixture
-def other(tmp_path: Path) -> Iterator[ArmStub]:
-    with arm_stub(tmp_path / "other") as stub:
-        yield stub
-
-
 def refused(doing: Callable[[], object]) -> Problem:
     with pytest.raises(Problem) as caught:
         doing()
