@@ -35,7 +35,13 @@ def _pytest(directory: Path, test: str, no_skips: str) -> subprocess.CompletedPr
     )
 
 
-@pytest.mark.parametrize("test", SKIPPED.values(), ids=SKIPPED)
+@pytest.mark.parametrize(
+    "test",
+    [
+        pytest.param(test, id=kind, marks=[pytest.mark.slow] * (kind != "in a fixture"))
+        for kind, test in SKIPPED.items()
+    ],
+)
 def test_a_skip_fails_the_run_with_its_reason(tmp_path: Path, test: str):
     done = _pytest(tmp_path, test, "1")
     assert done.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED), done.stdout
@@ -43,6 +49,7 @@ def test_a_skip_fails_the_run_with_its_reason(tmp_path: Path, test: str):
     assert f"{NO_SKIPS}=1 allows no skip" in done.stdout
 
 
+@pytest.mark.slow
 def test_elsewhere_a_skip_is_a_skip_and_an_expected_failure_is_none(tmp_path: Path):
     assert _pytest(tmp_path, SKIPPED["while it runs"], "").returncode == pytest.ExitCode.OK
     assert _pytest(tmp_path, EXPECTED_TO_FAIL, "1").returncode == pytest.ExitCode.OK

@@ -30,11 +30,7 @@ from tests.end_to_end.hostile import (
 )
 from wizard.cli import main
 
-
-def slow(value: str, name: str = "") -> Any:
-    """A parameter that only the slow suite takes."""
-    return pytest.param(value, id=name or value, marks=pytest.mark.slow)
-
+pytestmark = pytest.mark.slow
 
 Direct = Callable[..., Answer]
 
@@ -180,7 +176,6 @@ def test_every_place_of_the_answers(direct: Direct, served: dict[str, Any], tmp_
     harmless_json(direct("list", "-o", "json"), 0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_every_place_of_the_answers_with(direct: Direct, served: dict[str, Any], tmp_path: Path, payload: str):
     """One attack at a time, beside the right value: what does not make the value wrong goes on."""
@@ -251,7 +246,7 @@ def special_files(tmp_path: Path) -> dict[str, Path]:
     }
 
 
-@pytest.mark.parametrize("kind", ["fifo", *map(slow, ("endless", "directory", "loop", "below a file", "long"))])
+@pytest.mark.parametrize("kind", ["fifo", "endless", "directory", "loop", "below a file", "long"])
 def test_what_is_no_file(machine: Machine, served: dict[str, Any], tmp_path: Path, kind: str):
     """As answers, values, token, CA, kubeconfig, report: it neither hangs nor takes all memory."""
     path = special_files(tmp_path)[kind]
@@ -300,7 +295,6 @@ def test_values_file(direct: Direct, served: dict[str, Any], tmp_path: Path):
         harmless(done)
 
 
-@pytest.mark.slow
 def test_values_with_hostile_text(direct: Direct, served: dict[str, Any], tmp_path: Path):
     """It is valid YAML, so helm and the chart's schema see it; then a second run compares it with what runs."""
     good = yaml.safe_load(Path(served["values_file"]).read_text())
@@ -344,10 +338,9 @@ HELMS = {
     "upgrade many lines": READY + "upgrade) yes | head -c 200000 >&2; exit 1;;",
     "upgrade dies": READY + "upgrade) cat $P >&2; kill -KILL $$;;",
 }
-QUICK_HELMS = ("history of hostile rows", "upgrade")
 
 
-@pytest.mark.parametrize("kind", [kind if kind in QUICK_HELMS else slow(kind) for kind in HELMS])
+@pytest.mark.parametrize("kind", HELMS)
 def test_helm(machine: Machine, served: dict[str, Any], tmp_path: Path, kind: str):
     (tmp_path / "payload").write_text("\n".join((ALL, PAYLOADS["long"], ALL)), encoding="utf-8")
     row = {
@@ -435,7 +428,7 @@ def test_journal_with_everything_hostile(direct: Direct, finished: Path, tmp_pat
 
 @pytest.mark.parametrize(
     "kind",
-    ["data", "actor", "type", "ts", slow("long")],
+    ["data", "actor", "type", "ts", "long"],
 )
 def test_journal_with_one_hostile_string(direct: Direct, finished: Path, tmp_path: Path, kind: str):
     """Each string of one event of each type in turn: the rest is as it was, so that it is believed."""
@@ -546,7 +539,7 @@ def kubeconfig(served: dict[str, Any], to: Path, payload: str) -> Path:
 
 @pytest.mark.parametrize(
     "payload",
-    [pytest.param(ALL, id="all"), slow("-x"), slow("../.."), slow("x" * 100_000, "long")],
+    [pytest.param(ALL, id="all"), "-x", "../..", pytest.param("x" * 100_000, id="long")],
 )
 def test_kubeconfig(machine: Machine, served: dict[str, Any], tmp_path: Path, payload: str):
     machine.extra_env["KUBECONFIG"] = str(kubeconfig(served, tmp_path / "config", payload))
@@ -558,7 +551,6 @@ def test_kubeconfig(machine: Machine, served: dict[str, Any], tmp_path: Path, pa
     harmless_json(machine.wizard("review", "demo", "-o", "json"))
 
 
-@pytest.mark.slow
 def test_environment(direct: Direct, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     for name in (
         "KUBECONFIG",
@@ -589,7 +581,7 @@ def test_a_token_that_is_no_text(machine: Machine, served: dict[str, Any], tmp_p
 # ---------------------------------------------------------------- a real terminal
 
 
-@pytest.mark.parametrize("command", ["review", "check", slow("list"), slow("run")])
+@pytest.mark.parametrize("command", ["review", "check", "list", "run"])
 def test_in_a_terminal(machine: Machine, finished: Path, served: dict[str, Any], tmp_path: Path, command: str):
     header, events = read_journal(finished)
     install(rechained(header, spoiled(events, ALL, beside=True)), tmp_path / "state")

@@ -78,7 +78,8 @@ def _last_change(machine: Machine) -> dict[str, Any]:
 # ---------------------------------------------------------------- the user stops it
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_run_stops_helm_and_leaves_a_release_that_can_be_upgraded(
     site: Machine, number: signal.Signals, tmp_path: Path
 ):

@@ -106,6 +106,7 @@ def lines(served: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> l
     return ["header", *(event["type"] for event in machine.events("demo"))]
 
 
+@pytest.mark.slow
 def test_killed_when_helm_was_just_started(tmp_path: Path, served: dict[str, Any], lines: list[str]):
     """The worst moment, in the fast suite; all the others are in the slow one."""
     at = lines.index("process_started")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.end_to_end.harness import Machine, changed, dpe
 
 FIELDS = ("registry", "username", "chart", "version", "release", "namespace", "timeout")
@@ -40,6 +42,7 @@ def test_the_commands_fill_the_fields(machine4: Machine, tmp_path: Path):
     }
 
 
+@pytest.mark.slow
 def test_a_token_in_a_file_of_commands_is_taken(machine4: Machine, tmp_path: Path):
     with machine4.sandbox() as info:
         token = Path(info["registry_token_file"]).read_text().strip()

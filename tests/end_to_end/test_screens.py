@@ -41,9 +41,8 @@ def kubeconfig_of(machine: Machine) -> dict[str, Any]:
     return {**environment, "release": values["release"], "namespace": values["namespace"]}
 
 
-@pytest.mark.parametrize(
-    "size", [pytest.param(SMALL, id="80x24"), pytest.param(LARGE, id="120x40", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [pytest.param(SMALL, id="80x24"), pytest.param(LARGE, id="120x40")])
 def test_a_rehearsal_to_a_deployed_release(machine4: Machine, size: tuple[int, int]):
     with opened(machine4, "sandbox", "--reset", size=size) as terminal:
         whole_job(terminal)

@@ -128,7 +128,7 @@ def at(registry: DockerRegistry) -> Change:
 # ---------------------------------------------------------------- a run, as others can see it
 
 
-@pytest.mark.parametrize("source", ["file", "env"])
+@pytest.mark.parametrize("source", ["file", pytest.param("env", marks=pytest.mark.slow)])
 def test_only_helms_login_file_holds_the_token_while_helm_runs(private: Private, registry: DockerRegistry, source: str):
     answers = private.answers(source, at(registry))
     done, watch = private.watched(private.machine.start("run", "demo", "--answers", str(answers)), source)

@@ -385,7 +385,7 @@ PACKET = st.one_of(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(wire=PACKET, udp=st.booleans())
 def test_any_packet_has_a_proper_reply_or_none(wire: bytes, udp: bool):
     names = Names()

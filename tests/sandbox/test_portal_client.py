@@ -17,6 +17,7 @@ from wizard.sandbox.portal_client import register
 from wizard.sandbox.process import running
 
 
+@pytest.mark.slow
 def test_a_waiting_endpoint_is_let_in_when_the_subscription_is_registered(tmp_path, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # not asked: it is this machine
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # for the SDK's client

@@ -311,6 +311,7 @@ KILLED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [running, joined])
 def test_the_next_command_does_not_trip_over_the_servers_of_a_killed_one(tmp_path, start):
     """They end by themselves, but a moment later: they are waited for, and their ports are free again."""

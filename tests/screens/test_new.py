@@ -14,6 +14,8 @@ from state.actor import current_actor
 from tests.screens.harness import SIZES, SMALL, out_of_view, places_in, shown, text_of, until
 from tests.setups import make_setup
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

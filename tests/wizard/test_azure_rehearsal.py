@@ -83,6 +83,7 @@ async def site(tmp_path: Path, helm: Path, *faults: str) -> AsyncIterator[Site]:
             await process.close()
 
 
+@pytest.mark.slow
 async def test_both_steps_are_done_once_and_dns_answers_privately(tmp_path: Path, helm4: Path):
     async with site(tmp_path, helm4) as here:
         looker = DnsLooker(here.info.dns_server)

@@ -6,7 +6,7 @@ import string
 import unicodedata
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from wizard.identifiers import FIELD_KINDS, SECRET_KINDS, parse
@@ -174,6 +174,7 @@ def test_a_prefix_is_never_wrong(kind: str, data: st.DataObject) -> None:
 
 @KINDS
 @given(text=DRAWN)
+@example(text="/subscriptions//providers//providers/")
 @settings(max_examples=60, deadline=None)
 def test_any_text_gets_a_clean_answer(kind: str, text: str) -> None:
     parsed = parse(kind, text)

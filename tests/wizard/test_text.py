@@ -111,6 +111,7 @@ def test_cleaning_twice_changes_nothing(text: str, keep: bool, limit: int) -> No
     assert visible(visible(text)) == visible(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["\x1b]", "\x1b[", "\x1b[1;", "\x1bP\x1b]", "\x9d", "\u202e\n", "\x1b[0m", "x\x1b[0m"]
 )

@@ -137,7 +137,8 @@ def describe_id(segments: list[str]) -> str:
     """What the ID with these segments (after the first slash) belongs to, in words; "" when it cannot be told."""
     lowered = [segment.lower() for segment in segments]
     if "providers" in lowered[:-2]:
-        place = len(lowered) - 1 - lowered[::-1].index("providers")
+        # A last segment of that name is no provider: nothing follows it.
+        place = len(lowered) - 3 - lowered[-3::-1].index("providers")
         namespace, types = segments[place + 1], segments[place + 2 :: 2]
         if types and types[-1] == "":
             types = types[:-1]

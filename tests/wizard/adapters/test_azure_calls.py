@@ -492,7 +492,7 @@ def asked_az(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arm: ArmStub) -> P
         ("china", "https://management.chinacloudapi.cn"),
     ],
 )
-@pytest.mark.parametrize("identity", ["cli", "default"])
+@pytest.mark.parametrize("identity", ["cli", pytest.param("default", marks=pytest.mark.slow)])
 def test_the_azure_cli_is_asked_for_cloud_and_tenant(asked_az: Path, identity: str, cloud: str, scope: str):
     calls.identity(Target(cloud=cloud, identity=identity, tenant=TENANT))
     asked = asked_az.read_text()

@@ -202,6 +202,7 @@ async def test_answers_of_the_wrong_shape_are_no_workloads(pretender, process):
         assert (await looker.identity()).uid is None
 
 
+@pytest.mark.slow
 async def test_a_hostile_workload_is_cut_to_size(pretender, process):
     marked = {"name": "a", "labels": {"app.kubernetes.io/instance": "dpe", "app": "a"}}
     waiting = {"state": {"waiting": {"reason": ["x"], "message": "m" * 100_000}}, "restartCount": "many"}
