@@ -361,9 +361,14 @@ def entra(arm: ArmStub, monkeypatch: pytest.MonkeyPatch) -> Iterator[ArmStub]:
         "message": "m",
     }
     arm.on("POST", "/organizations/oauth2/v2.0/devicecode", Reply(code))
-    arm.on("POST", "/organizations/oauth2/v2.0/token", Reply({"error": "authorization_pending"}, 400))
+    not_yet_signed_in(arm)
     yield arm
     azure_clients._token.cache_clear()
+
+
+def not_yet_signed_in(entra: ArmStub) -> None:
+    """Nobody has typed the code."""
+    entra.on("POST", "/organizations/oauth2/v2.0/token", Reply({"error": "authorization_pending"}, 400))
 
 
 def encoded(claims: dict[str, Any]) -> str:
@@ -455,6 +460,7 @@ def test_one_that_expired_asks_again_and_the_next_one_counts(entra):
     entra.on("POST", "/organizations/oauth2/v2.0/token", Reply(gone, 400))
     problem = refused(lambda: calls.identity(target))
     assert problem.code == "azure-sign-in-needed" and problem.code in CODES
+    not_yet_signed_in(entra)
     assert calls.begin_sign_in(target) == SignInPrompt("https://microsoft.com/devicelogin", "ABCD1234")
     finish(entra)
     assert waited(target).object_id == OBJECT
