@@ -20,6 +20,7 @@ from screens.step_model import (
     GONE,
     HAND,
     HOME,
+    INSIDE,
     LEAVE_IT,
     LINK,
     LOOK,
@@ -31,11 +32,15 @@ from screens.step_model import (
     UNPROVEN,
     WHOLE_LOG,
     missing_fields,
+    probed,
 )
 from state.events import BAD
 from state.problem import Problem
-from wizard.guide import ALREADY_DONE, DO_IT_FOR_ME, HAND_OFF, SAME, Change, Doer, ItemStep, Plan
-from wizard.status import current_finding, current_waiver, unobserved
+from wizard.current import current_finding, current_waiver
+from wizard.guide import ALREADY_DONE, BY_EXEC, BY_POD, DO_IT_FOR_ME, HAND_OFF, SAME, Change, Doer, ItemStep, Plan
+from wizard.status import (
+    unobserved,
+)
 from wizard.text import clean, one_line
 from wizard.turns import step_word
 from wizard.view import item_steps
@@ -308,6 +313,44 @@ async def press(app: WizardApp, page: StepPage, place: ItemStep) -> None:
         app.notify(f"The sandbox's portal has registered {one_line(value)}.", markup=False)
 
 
+async def look_inside(app: WizardApp, page: StepPage, place: ItemStep) -> None:
+    """Looks from inside the cluster, here or where this step needs it; asks once per setup whether it may."""
+    setup = app.opened
+    if not setup.session.may_probe:
+        answer = await app.ask(_probe_question())
+        if answer not in (BY_EXEC, BY_POD):
+            return
+        setup.guarded(setup.session.consent, answer)
+    view = setup.session.view(place)
+    missing = unobserved(view, setup.session.status().item_steps) if view.step.needs_observed else ()
+    places = probed(setup, missing) if missing else (place,)
+    for one in places:
+        setup.look(one)
+    for one in places:
+        await setup.settled(one)
+
+
+def _probe_question() -> Confirm:
+    return Confirm(
+        "Look from inside the cluster?",
+        [
+            "Only the DPE's own cluster knows what the DPE is answered. So it is asked there, once for each host:",
+            ("$ kubectl exec POD -- getent ahosts HOST", QUIET),
+            "",
+            "In a running pod: needs the right to create pods/exec; leaves nothing behind.",
+            "Also a short-lived pod: where that can't be done, a pod with the DPE's own image runs the same for two "
+            "minutes at most, and is removed.",
+            "",
+            "Your answer is written into the journal with your name, and counts for this setup.",
+        ],
+        [
+            Choice(BY_EXEC, "In a running pod", "In a running pod: of the DPE, and in no other."),
+            Choice(BY_POD, "Also a short-lived pod", "Also a short-lived pod: only where no running pod will do."),
+            Choice("back", "Back", "Back: nothing is asked, and nothing is written."),
+        ],
+    )
+
+
 async def message(app: WizardApp, page: StepPage, place: ItemStep) -> None:
     """Shows what to send to somebody who is waited for, to be copied."""
     view = app.opened.session.view(place)
@@ -344,6 +387,7 @@ _AT_PLACE: dict[str, Callable[[WizardApp, StepPage, ItemStep], Awaitable[None]]]
     UNPROVEN: go_on_unproven,
     HAND: hand_off,
     PRESS: press,
+    INSIDE: look_inside,
     MESSAGE: message,
     GONE: lambda app, page, place: say_gone(app, page.open, place),
 }

@@ -10,6 +10,7 @@ from screens.field import FieldModel
 from screens.times import when
 from state.clock import now
 from state.events import BAD
+from wizard.current import current_attestation, current_finding, current_waiver, drift_of, why_stale
 from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, ItemStep, Plan, Step
 from wizard.status import (
     EMPTY,
@@ -19,9 +20,6 @@ from wizard.status import (
     STALE,
     WAITING,
     Status,
-    current_attestation,
-    current_finding,
-    current_waiver,
     field_states,
     handed_off,
     names,
@@ -44,6 +42,7 @@ ADD, LINK, CONFIRM, UNPROVEN, HAND, DO, LOOK, NEXT, LEAVE_IT, CANCEL, WHOLE_LOG,
     "reopen", "message", "press",
 )  # fmt: skip
 SIGN_IN = "sign-in"
+INSIDE = "inside"
 
 MOST_BESIDE_NEXT = 4
 """Choices beside which there is room for one more at 80 columns."""
@@ -311,10 +310,14 @@ def _checks(view: View) -> list[CheckLine]:
         if record is None:
             lines.append(CheckLine(check.title, "", "not looked at yet", "", "", not check.decides))
             continue
-        current = record.data.fingerprint == view.fingerprint(check.id, check.revision)
-        state = record.data.verdict if current else STALE
+        why = why_stale(view, check)
+        drift = drift_of(view, check)
+        state = STALE if why else record.data.verdict
+        text = f"{record.data.text} ({why})" if why else record.data.text
+        if drift is not None:
+            text = f"drift: was {drift.was}, last seen {when(drift.until, now())}; is {drift.found}"
         todo = record.data.todo if record.data.verdict != "good" else ""
-        lines.append(CheckLine(check.title, state, record.data.text, todo, when(record.ts, now()), not check.decides))
+        lines.append(CheckLine(check.title, state, text, todo, when(record.ts, now()), not check.decides))
     return lines
 
 
@@ -352,6 +355,8 @@ def _choices(
         choices.append(
             Choice(PRESS, f"Portal: {button}", f"Presses {button} in the sandbox's portal, as you would do.")
         )
+    if inside := _look_inside(setup, view, status):
+        choices.append(inside)
     if view.step.checks:
         choices.append(look)
     if work is not None and work.lines:
@@ -360,6 +365,27 @@ def _choices(
     if not found.done and not last and len(choices) < MOST_BESIDE_NEXT:
         choices.append(Choice(NEXT, "Next step", "Next step: looks at the step after this one; this one stays to do."))
     return choices
+
+
+def _look_inside(setup: OpenSetup, view: View, status: SetupStatus) -> Choice | None:
+    """The look from inside the cluster: where it belongs until somebody allowed it, and where its proof is needed."""
+    if any(check.probe for check in view.step.checks) and not setup.session.may_probe:
+        line = "Look inside: asks the cluster's own DNS, from a pod; you say first what is allowed."
+        return Choice(INSIDE, "Look inside", line)
+    places = probed(setup, unobserved(view, status.item_steps)) if view.step.needs_observed else ()
+    if places and current_waiver(view) is None:
+        return Choice(INSIDE, "Look inside", f"Look inside: at {names(view, places)}, from inside the cluster.")
+    return None
+
+
+def probed(setup: OpenSetup, places: tuple[ItemStep, ...]) -> tuple[ItemStep, ...]:
+    """Those of the places that are proven by a look from inside the cluster."""
+    found = ((place, setup.guide.step(place.step)) for place in places)
+    return tuple(
+        place
+        for place, step in found
+        if step is not None and any(check.probe and check.id == step.observed_by for check in step.checks)
+    )
 
 
 def _portal_button(setup: OpenSetup, offers: Offers | None, view: View) -> str:

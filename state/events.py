@@ -219,6 +219,22 @@ class ProbeConsented(Data, frozen=True, kw_only=True):
     probe: str
 
 
+class ProbeStarted(Data, frozen=True, kw_only=True):
+    """About to make a short-lived pod that looks from inside the cluster; `server` is the cluster's API server."""
+
+    TYPE: ClassVar[str] = "probe_started"
+    pod: str
+    namespace: str
+    server: str
+
+
+class ProbeEnded(Data, frozen=True, kw_only=True):
+    """The short-lived pod is gone again."""
+
+    TYPE: ClassVar[str] = "probe_ended"
+    pod: str
+
+
 class IdentityPinned(Data, frozen=True, kw_only=True):
     """An identity this setup acts as or on. kind `cluster`: server, uid; kind `azure`: tenant_id, object_id."""
 
@@ -293,6 +309,8 @@ DATA_TYPES: dict[str, type[Data]] = {
         Attested,
         ProofWaived,
         ProbeConsented,
+        ProbeStarted,
+        ProbeEnded,
         IdentityPinned,
         ChangeStarted,
         ProcessStarted,

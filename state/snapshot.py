@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from state.events import (
+    GOOD,
     Actor,
     Attested,
     ChangeFinished,
@@ -33,6 +34,8 @@ from state.events import (
     Linked,
     ModeSet,
     ProbeConsented,
+    ProbeEnded,
+    ProbeStarted,
     ProcessStarted,
     ProofWaived,
     RouteChosen,
@@ -56,10 +59,32 @@ class Recorded(msgspec.Struct, Generic[T], frozen=True):
     seq: int
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """When something was last found good, in which words, and for which inputs; `seq` is that event's number."""
+
+    text: str
+    ts: str
+    seq: int
+    fingerprint: str
+
+
 class RecordedFinding(Recorded[Found], frozen=True):
-    """The latest finding of a check. `since`: time of the first of the current run of equal verdicts."""
+    """The latest finding of a check. `since`: time of the first of the current run of equal verdicts.
+
+    `good`: the last one that was good, which may be this one; None when it never was.
+    """
 
     since: str
+    good: Seen | None = None
+
+    @classmethod
+    def after(cls, before: RecordedFinding | None, data: Found, *, ts: str, actor: Actor, seq: int) -> RecordedFinding:
+        """The record of `data`, found at `ts`, after an earlier one of the same check."""
+        since = before.since if before is not None and before.data.verdict == data.verdict else ts
+        good = before.good if before is not None else None
+        if data.verdict == GOOD:
+            good = Seen(data.text, ts, seq, data.fingerprint)
+        return cls(data, ts, actor, seq, since, good)
 
 
 class ChangeRecord(msgspec.Struct, frozen=True):
@@ -81,6 +106,7 @@ class Snapshot:
     `values` and `previous` are by item (None: the whole setup), then by field; a cleared field is absent from
     `values`. `previous` is what a field held before its latest commit, for undo; absent when that was its first.
     `items` are the names by kind, in the order they were added. `changes` are by change id, oldest first.
+    `probes` are the short-lived pods that were made and whose end nobody wrote, by name.
     `head` is the SHA-256 of the last line, as the caller of `fold` gave it.
     """
 
@@ -93,6 +119,7 @@ class Snapshot:
     mode: str = DEFAULT_MODE
     environment: Recorded[EnvironmentSet] | None = None
     probe: Recorded[ProbeConsented] | None = None
+    probes: Mapping[str, Recorded[ProbeStarted]] = field(default_factory=_nothing)
     items: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
     links: tuple[tuple[str, str], ...] = ()
     values: Mapping[str | None, Mapping[str, Recorded[FieldSet]]] = field(default_factory=_nothing)
@@ -269,9 +296,7 @@ def _found(builder: _Builder, event: Event, data: Found) -> None:
         return
     findings = builder.map("findings")
     key = (data.step, data.items, data.check)
-    before = findings.get(key)
-    since = before.since if before is not None and before.data.verdict == data.verdict else event.ts
-    findings[key] = RecordedFinding(data, event.ts, event.actor, event.seq, since)
+    findings[key] = RecordedFinding.after(findings.get(key), data, ts=event.ts, actor=event.actor, seq=event.seq)
 
 
 def _attested(builder: _Builder, event: Event, data: Attested) -> None:
@@ -286,6 +311,14 @@ def _proof_waived(builder: _Builder, event: Event, data: ProofWaived) -> None:
 
 def _probe_consented(builder: _Builder, event: Event, data: ProbeConsented) -> None:
     builder.probe = _recorded(event, data)
+
+
+def _probe_started(builder: _Builder, event: Event, data: ProbeStarted) -> None:
+    builder.map("probes")[data.pod] = _recorded(event, data)
+
+
+def _probe_ended(builder: _Builder, event: Event, data: ProbeEnded) -> None:
+    builder.map("probes").pop(data.pod, None)
 
 
 def _identity_pinned(builder: _Builder, event: Event, data: IdentityPinned) -> None:
@@ -323,6 +356,8 @@ _HANDLERS: dict[type[Data], Callable[[_Builder, Event, Any], None]] = {
     Attested: _attested,
     ProofWaived: _proof_waived,
     ProbeConsented: _probe_consented,
+    ProbeStarted: _probe_started,
+    ProbeEnded: _probe_ended,
     IdentityPinned: _identity_pinned,
     ChangeStarted: _change_started,
     ProcessStarted: _process_started,

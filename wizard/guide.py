@@ -28,7 +28,10 @@ ROUTES = (DO_IT_FOR_ME, HAND_OFF, ALREADY_DONE)
 
 YOU = "you"
 
-PROBES = ("exec", "pod", "none")
+BY_EXEC = "exec"
+BY_POD = "pod"
+NO_PROBE = "none"
+PROBES = (BY_EXEC, BY_POD, NO_PROBE)
 """Looks that need a privilege, by the consent they need; `none` is the consent refused (DESIGN.md section 1)."""
 
 
@@ -163,14 +166,21 @@ class Finding:
     owes: str = ""
 
 
+WEEK = 7 * 24 * 3600.0
+"""Seconds for which a finding counts unless its check says otherwise: what was so a week ago may not be so today."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A read-only look. `proves`: its verdict decides the step's status; else it only advises beside it.
 
     `suffices`: a look at one of several ways in which the step may be done. When it is good, the step is observed; when
-    it is not, that decides only where nobody confirmed that it is done in another way.
+    it is not, that decides only where nobody confirmed that it is done in another way. `settles`: a look at the thing
+    itself, however it was done. Its answer is the last word, good or not; as long as there is none, the others decide.
 
-    `deadline` in seconds. `revision` grows when the check's meaning changes, which makes older findings stale.
+    `probe`: it needs a privilege that somebody must consent to (DESIGN.md section 1). `deadline` in seconds.
+    `validity`: seconds after which a finding is too old to prove anything. `revision` grows when the check's meaning
+    changes, which makes older findings stale.
     """
 
     id: str
@@ -179,13 +189,16 @@ class Check:
     run: Callable[[View, Readers], Awaitable[Finding]]
     proves: bool = True
     suffices: bool = False
+    settles: bool = False
+    probe: bool = False
     revision: int = 1
     deadline: float = 15.0
+    validity: float = WEEK
 
     @property
     def decides(self) -> bool:
         """Whether it has a say in the step's status; else it only advises."""
-        return self.proves or self.suffices
+        return self.proves or self.suffices or self.settles
 
 
 CREATE = "+"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,7 @@ class OpenSetup:
     on_change: Callable[[], None] = lambda: None
     _tasks: dict[ItemStep, asyncio.Task[None]] = field(default_factory=dict)
     _sign_in_task: asyncio.Task[None] | None = None
+    _sweep_task: asyncio.Task[None] | None = None
     _adapters: AsyncExitStack = field(default_factory=AsyncExitStack)
     _held: list[Secret] = field(default_factory=list)
     lists: Lists = field(init=False)
@@ -233,6 +234,12 @@ class OpenSetup:
         """Takes up every change whose end nobody wrote."""
         for change in self.session.interrupted():
             self.resume(change)
+        self._sweep_task = asyncio.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        """Removes what a killed look left in the cluster; what can't be removed now is tried at the next start."""
+        with suppress(Problem):
+            await self.session.sweep_probes()
 
     def open_change(self, item_step: ItemStep) -> ChangeRecord | None:
         """The change of an item's step whose end nobody wrote; None when every one has its end."""
@@ -340,7 +347,10 @@ class OpenSetup:
         await self.stop_signing_in()
         for task in self._tasks.values():
             task.cancel(LEAVE if leave_running else None)
-        await asyncio.gather(*self._tasks.values(), self.lists.forget(), return_exceptions=True)
+        swept = [self._sweep_task] if self._sweep_task is not None else []
+        for task in swept:
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), *swept, self.lists.forget(), return_exceptions=True)
         await self._adapters.aclose()
         self.writer.close()
         return self.writer.head

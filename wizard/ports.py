@@ -203,6 +203,47 @@ class DnsReader(Protocol):
     async def resolve(self, host: str, server: str | None = None) -> DnsAnswer: ...
 
 
+# ---------------------------------------------------------------- DNS, asked inside the cluster
+
+
+@dataclass(frozen=True, slots=True)
+class InsideAnswer:
+    """What the cluster's own resolver said, asked inside a pod.
+
+    `command` is what ran there for the first host, as shell text; the answers' `server` is `inside the cluster`.
+    """
+
+    pod: str
+    container: str
+    image: str
+    command: str
+    answers: tuple[DnsAnswer, ...]
+
+
+class InsideReader(Protocol):
+    """Asks inside the cluster, in the way that somebody consented to. There only with that consent."""
+
+    async def lookup(self, release: str, namespace: str, hosts: Sequence[str], server: str) -> InsideAnswer:
+        """What the resolver of the cluster whose API server is `server` says for each host."""
+        ...
+
+
+class ClusterProbe(Protocol):
+    """Looks from inside the cluster. Each way needs a privilege and somebody's consent (DESIGN.md section 1, probe)."""
+
+    async def by_exec(self, release: str, namespace: str, hosts: Sequence[str]) -> InsideAnswer:
+        """Asks in a running pod of the release."""
+        ...
+
+    async def by_pod(self, release: str, namespace: str, hosts: Sequence[str], *, name: str, mark: str) -> InsideAnswer:
+        """Asks in a short-lived pod `name`, labelled with `mark`; it is removed whatever happens."""
+        ...
+
+    async def sweep(self, namespace: str, mark: str) -> tuple[str, ...]:
+        """Removes the pods labelled with `mark` that a killed program left; their names."""
+        ...
+
+
 # ---------------------------------------------------------------- together
 
 
@@ -214,11 +255,13 @@ class Readers:
     cluster: ClusterReader | None = None
     helm: HelmReader | None = None
     azure: AzureReader | None = None
+    inside: InsideReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Writers:
-    """What may change something. Review is built without this."""
+    """What may change something, and what needs a privilege to look. Review is built without this."""
 
     helm: HelmWriter | None = None
     azure: AzureWriter | None = None
+    probe: ClusterProbe | None = None

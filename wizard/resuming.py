@@ -22,6 +22,7 @@ from state.events import (
     RouteChosen,
     TornLineCut,
 )
+from wizard.current import current_attestation, current_finding
 from wizard.deeds import last_event
 from wizard.guide import Guide, ItemStep, Step
 from wizard.status import (
@@ -35,8 +36,6 @@ from wizard.status import (
     WRONG,
     SetupStatus,
     Status,
-    current_attestation,
-    current_finding,
     deciding,
     field_states,
     must_be_typed,
@@ -182,7 +181,7 @@ def _left_off(guide: Guide, snapshot: Snapshot, status: SetupStatus, whose: Turn
     if found is None or step is None:
         text = next((mine.short for mine in whose.mine if mine.item_step == place), word)
         return Line(state, label, text, ts)
-    view = View(guide, snapshot, step, place.items)
+    view = View(guide, snapshot, step, place.items, now=status.now)
     secrets = [field.label for field in step.fields if field.secret]
     note = f"never kept, asked for again: {listed(secrets)}" if secrets and not found.done else ""
     move = f"nothing is missing, {word}" if state == WAITS else next_move(view, status)
@@ -236,7 +235,7 @@ def _changed(
             continue
         if history is None:
             history = _history(events)
-        view = View(guide, snapshot, step, place.items)
+        view = View(guide, snapshot, step, place.items, now=status.now)
         text, ts = one_line("; ".join(found.reasons)), ""
         if found.status == STALE:
             text, ts = _what_changed(view, history) or (text, ts)

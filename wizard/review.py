@@ -26,6 +26,8 @@ from state.events import (
     Linked,
     ModeSet,
     ProbeConsented,
+    ProbeEnded,
+    ProbeStarted,
     ProcessStarted,
     ProofWaived,
     RouteChosen,
@@ -34,9 +36,13 @@ from state.events import (
 )
 from state.problem import EXIT_BAD, Problem
 from state.snapshot import Snapshot, fold
+from wizard.current import current_attestation
 from wizard.guide import Guide
 from wizard.output import columns, glyph
-from wizard.status import SetupStatus, current_attestation, derive
+from wizard.status import (
+    SetupStatus,
+    derive,
+)
 from wizard.text import clean, one_line
 from wizard.view import View, item_steps
 
@@ -244,6 +250,8 @@ _WORDS: dict[type[Data], Callable[[Any], str]] = {
     Attested: lambda data: data.text,
     ProofWaived: lambda data: f"goes on without observed proof: {data.reason}",
     ProbeConsented: lambda data: f"consent to probe: {data.probe}",
+    ProbeStarted: lambda data: f"about to make pod {data.pod} in {data.namespace}, to look from inside the cluster",
+    ProbeEnded: lambda data: f"pod {data.pod} is removed",
     IdentityPinned: _pinned,
     ChangeStarted: lambda data: f"started: {data.summary}",
     ProcessStarted: lambda data: f"process {data.pid} started",

@@ -7,14 +7,14 @@ The command line and the screens both drive this class; neither appends events i
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from state.clock import now
+from state.clock import now, seconds_between
 from state.events import (
     COULD_NOT_LOOK,
     DONE,
@@ -35,6 +35,8 @@ from state.events import (
     Linked,
     ModeSet,
     ProbeConsented,
+    ProbeEnded,
+    ProbeStarted,
     ProcessStarted,
     ProofWaived,
     RouteChosen,
@@ -42,12 +44,23 @@ from state.events import (
 )
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from state.snapshot import Snapshot, fold
+from wizard.current import last_change
 from wizard.evidence import evidence
-from wizard.guide import PROBES, Action, Check, Field, Finding, Guide, ItemStep, Moment, Plan, Step
+from wizard.guide import NO_PROBE, PROBES, Action, Check, Field, Finding, Guide, ItemStep, Moment, Plan, Step
 from wizard.identifiers import Parsed, parse
 from wizard.ports import Readers, Writers
+from wizard.probing import Consented
 from wizard.secret import Secret
-from wizard.status import ACTION, SetupStatus, Status, derive, last_change, names, parse_field, unfilled, unobserved
+from wizard.status import (
+    ACTION,
+    SetupStatus,
+    Status,
+    derive,
+    names,
+    parse_field,
+    unfilled,
+    unobserved,
+)
 from wizard.text import one_line
 from wizard.view import View
 
@@ -126,7 +139,7 @@ class Session:
     def view(self, item_step: ItemStep) -> View:
         """The values, texts and fingerprints of one item's step."""
         step = self._step(item_step.step)
-        return View(self.guide, self._snapshot, step, item_step.items)
+        return View(self.guide, self._snapshot, step, item_step.items, now=now())
 
     def _step(self, step_id: str) -> Step:
         step = self.guide.step(step_id)
@@ -331,6 +344,38 @@ class Session:
         if self._snapshot.probe is None or self._snapshot.probe.data.probe != probe:
             self.commit(ProbeConsented(probe=probe))
 
+    @property
+    def may_probe(self) -> bool:
+        """Whether somebody consented to a look from inside the cluster."""
+        return self._snapshot.probe is not None and self._snapshot.probe.data.probe != NO_PROBE
+
+    async def sweep_probes(self) -> None:
+        """Removes the short-lived pods that a killed program left. Raises Problem when the cluster does not let us."""
+        left = {record.data.namespace for record in self._snapshot.probes.values()}
+        if self.writers.probe is None or self.readers.cluster is None or not left:
+            return
+        identity = await self.readers.cluster.identity()
+        for namespace in sorted(left):
+            mine = [one.data for one in self._snapshot.probes.values() if one.data.namespace == namespace]
+            if any(one.server != identity.server for one in mine):
+                continue  # they are in another cluster than the one this setup points to now
+            await self.writers.probe.sweep(namespace, self._mark)
+            for one in mine:
+                self.commit(ProbeEnded(pod=one.pod))
+
+    @property
+    def _mark(self) -> str:
+        """What labels this setup's pods in a cluster that others use too."""
+        header = self._snapshot.header
+        return hashlib.sha256(f"{header.name} {header.ts}".encode()).hexdigest()[:16]
+
+    def looking(self) -> Readers:
+        """The readers, with the look from inside the cluster where somebody consented to it."""
+        recorded, probe = self._snapshot.probe, self.writers.probe
+        if recorded is None or recorded.data.probe == NO_PROBE or probe is None:
+            return self.readers
+        return replace(self.readers, inside=Consented(probe, recorded.data.probe, self._mark, _PodLog(self)))
+
     def attest(self, item_step: ItemStep, *, answers_sha256: str | None = None) -> None:
         """Confirms this step's exact text for these items. Refused while the gate is shut or proof is missing."""
         view = self.view(item_step)
@@ -405,7 +450,7 @@ class Session:
         that a check could not look for.
         """
         view = self.view(item_step)
-        found = await look(view, self.readers, told=told)
+        found = await look(view, self.looking(), told=told)
         for finding in found:
             self.record(finding, closes=closes)
         return found
@@ -566,6 +611,19 @@ class _ChangeLog:
             self._session._set(owner, key, parsed.normalized, "azure", None)
 
 
+class _PodLog:
+    """Writes down a short-lived pod before it is made, and that it is gone."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def started(self, pod: str, namespace: str, server: str) -> None:
+        self._session.commit(ProbeStarted(pod=pod, namespace=namespace, server=server))
+
+    def ended(self, pod: str) -> None:
+        self._session.commit(ProbeEnded(pod=pod))
+
+
 # ---------------------------------------------------------------- looking without writing
 
 
@@ -616,7 +674,7 @@ def _answer(found: Found) -> tuple[str, str, tuple[tuple[str, str], ...]]:
 
 def _age(recorded: Recorded[Found]) -> float:
     """Seconds since a finding was journalled."""
-    return (datetime.fromisoformat(now()) - datetime.fromisoformat(recorded.ts)).total_seconds()
+    return seconds_between(recorded.ts, now())
 
 
 def environment_is_ours(snapshot: Snapshot, actor: Actor) -> bool:

@@ -7,14 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from state.events import BAD, COULD_NOT_LOOK, DONE, GOOD, NOT_YET
+from wizard.current import (
+    INPUT_CHANGED,
+    current_attestation,
+    current_finding,
+    current_waiver,
+    drift_of,
+    last_change,
+    last_finding,
+    why_stale,
+)
 from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, Check, Field, Guide, ItemStep, Step
 from wizard.identifiers import Known, Parsed, parse
 from wizard.relations import Relations
 from wizard.view import View, item_steps
 
 if TYPE_CHECKING:
-    from state.events import Attested, FileFacts, Found, ProofWaived
-    from state.snapshot import ChangeRecord, Recorded, Snapshot
+    from state.events import FileFacts
+    from state.snapshot import Snapshot
 
 RUNNING = "running"
 FAILED = "failed"
@@ -86,10 +96,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class SetupStatus:
-    """The whole setup at one moment: every item's step, and each step as its least finished item."""
+    """The whole setup at the moment `now`: every item's step, and each step as its least finished item."""
 
     item_steps: Mapping[ItemStep, Status]
     steps: Mapping[str, str]
+    now: str = ""
 
     @property
     def done_steps(self) -> int:
@@ -105,11 +116,11 @@ def derive(guide: Guide, snapshot: Snapshot, now: str) -> SetupStatus:
     for step in guide.steps:
         statuses = []
         for item_step in item_steps(guide, snapshot, step):
-            status = _status(View(guide, snapshot, step, item_step.items, relations), found, steps, now)
+            status = _status(View(guide, snapshot, step, item_step.items, relations, now), found, steps)
             found[item_step] = status
             statuses.append(status.status)
         steps[step.id] = min(statuses, key=STATUSES.index) if statuses else NEEDS_INPUT
-    return SetupStatus(found, steps)
+    return SetupStatus(found, steps, now)
 
 
 def gate_of(view: View, found: Mapping[ItemStep, Status], steps: Mapping[str, str]) -> tuple[ItemStep, ...]:
@@ -184,7 +195,7 @@ def files(view: View, field: Field) -> tuple[tuple[str, FileFacts], ...]:
     return tuple(found)
 
 
-def _status(view: View, found: Mapping[ItemStep, Status], steps: Mapping[str, str], now: str) -> Status:
+def _status(view: View, found: Mapping[ItemStep, Status], steps: Mapping[str, str]) -> Status:
     gate = gate_of(view, found, steps)
     missing = unobserved(view, found)
     waiver = current_waiver(view)
@@ -219,20 +230,10 @@ def _failed_change(view: View) -> tuple[str, ...]:
         return ()
     if change.started.data.fingerprint != view.fingerprint(ACTION, 1):
         return ()
-    looked = (_finding(view, check) for check in deciding(view.step))
+    looked = (last_finding(view, check) for check in deciding(view.step))
     if any(record is not None and record.seq > change.finished.seq for record in looked):
         return ()
     return (change.finished.data.summary,)
-
-
-def last_change(view: View) -> ChangeRecord | None:
-    """The newest change that was started for this item's step."""
-    mine = [
-        change
-        for change in view.snapshot.changes.values()
-        if change.started.data.step == view.step.id and tuple(change.started.data.items) == view.items
-    ]
-    return mine[-1] if mine else None
 
 
 def _from_findings(view: View, grade: str) -> dict[str, tuple[str, ...]]:
@@ -244,10 +245,12 @@ def _from_findings(view: View, grade: str) -> dict[str, tuple[str, ...]]:
         # Where a person has confirmed it, a look that could not be made takes nothing back, and a look at another way
         # of doing it says nothing.
         unseen = record.data.verdict == COULD_NOT_LOOK
-        if (unseen or check.suffices) if grade else (unseen and check.suffices):
+        if (unseen or check.suffices) if grade else (unseen and not check.proves):
             continue
         status, reason = _VERDICT_STATUS[record.data.verdict], record.data.text
-        if record.data.owes and record.data.verdict == NOT_YET:
+        if drift_of(view, check) is not None:
+            status = FAILED
+        elif record.data.owes and record.data.verdict == NOT_YET:
             status, reason = WAITING, record.data.owes
         by_status[status] = (*by_status.get(status, ()), reason)
     return by_status
@@ -302,19 +305,21 @@ def handed_off(view: View) -> bool:
 
 
 def _stale(view: View, *, confirmed: bool) -> tuple[str, ...]:
-    stale = [
-        check.title
-        for check in deciding(view.step)
-        if _finding(view, check) is not None
-        and current_finding(view, check) is None
-        and not (confirmed and check.suffices)
-    ]
+    said = confirmed or _settled(view) is True
+    stale = []
+    for check in deciding(view.step):
+        record = last_finding(view, check)
+        if record is None or current_finding(view, check) is not None or (said and check.suffices):
+            continue
+        if check.settles and record.data.verdict == COULD_NOT_LOOK:
+            continue
+        stale.append(f"{check.title}: {why_stale(view, check)}")
     attest = view.step.attest
     if attest and not (attest.unless_proven and _all_good(view)):
         attested = (view.step.id, view.items, attest.id) in view.snapshot.attestations
         if attested and current_attestation(view) is None:
-            stale.append("the confirmation")
-    return tuple(f"{what}: an input changed since" for what in stale)
+            stale.append(f"the confirmation: {INPUT_CHANGED}")
+    return tuple(stale)
 
 
 def _grade(view: View) -> str:
@@ -326,10 +331,21 @@ def _grade(view: View) -> str:
 
 
 def _all_good(view: View) -> bool:
-    """Whether every look that must be good is, and of those that suffice one, where there are some."""
+    """Whether every look that must be good is, and the last word is good, or as long as there is none, one that
+    suffices, where there are some."""
     must = [_is_good(view, check) for check in view.step.checks if check.proves]
     enough = [_is_good(view, check) for check in view.step.checks if check.suffices]
-    return bool(must or enough) and all(must) and (any(enough) or not enough)
+    settled = _settled(view)
+    if settled is None:
+        settled = any(enough) or not enough
+    return bool(must or enough) and all(must) and settled
+
+
+def _settled(view: View) -> bool | None:
+    """What the checks that settle the matter say; None when there are none, or none could look."""
+    records = [current_finding(view, check) for check in view.step.checks if check.settles]
+    said = [record.data.verdict for record in records if record and record.data.verdict != COULD_NOT_LOOK]
+    return all(verdict == GOOD for verdict in said) if said else None
 
 
 def _is_good(view: View, check: Check) -> bool:
@@ -340,38 +356,6 @@ def _is_good(view: View, check: Check) -> bool:
 def deciding(step: Step) -> tuple[Check, ...]:
     """The checks that have a say in the step's status; the others only advise."""
     return tuple(check for check in step.checks if check.decides)
-
-
-def _finding(view: View, check: Check) -> Recorded[Found] | None:
-    return view.snapshot.findings.get((view.step.id, view.items, check.id))
-
-
-def current_finding(view: View, check: Check) -> Recorded[Found] | None:
-    """The last finding of `check`, if it was made for the values as they are now."""
-    record = _finding(view, check)
-    if record is None or record.data.fingerprint != view.fingerprint(check.id, check.revision):
-        return None
-    return record
-
-
-def current_attestation(view: View) -> Recorded[Attested] | None:
-    """The confirmation of this step's text, if it was given for the values as they are now."""
-    attest = view.step.attest
-    if attest is None:
-        return None
-    record = view.snapshot.attestations.get((view.step.id, view.items, attest.id))
-    if record is None or record.data.fingerprint != view.fingerprint(attest.id, attest.revision):
-        return None
-    return record
-
-
-def current_waiver(view: View) -> ProofWaived | None:
-    """The user's word to go on without observed proof, if it was given for the values as they are now."""
-    record = view.snapshot.waivers.get((view.step.id, view.items))
-    attest = view.step.attest
-    if record is None or attest is None or record.data.fingerprint != view.fingerprint(attest.id, attest.revision):
-        return None
-    return record.data
 
 
 def unobserved(view: View, found: Mapping[ItemStep, Status]) -> tuple[ItemStep, ...]:

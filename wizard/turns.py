@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from state.events import COULD_NOT_LOOK, NOT_YET
+from wizard.current import current_attestation, current_finding, current_waiver, last_change
 from wizard.guide import ALREADY_DONE, DO_IT_FOR_ME, YOU, Guide, ItemStep, Step
 from wizard.status import (
     DONE_STATUSES,
@@ -25,13 +26,9 @@ from wizard.status import (
     WRONG,
     SetupStatus,
     Status,
-    current_attestation,
-    current_finding,
-    current_waiver,
     deciding,
     field_states,
     handed_off,
-    last_change,
     must_be_typed,
     unobserved,
 )
@@ -162,7 +159,7 @@ def turns(guide: Guide, snapshot: Snapshot, status: SetupStatus) -> Turns:
             short = _add(guide, snapshot, step)
             mine.append(Mine(ItemStep(step.id), TO_DO, f"step {step.number}: {short}", short, step.number))
         for place in places:
-            view = View(guide, snapshot, step, place.items)
+            view = View(guide, snapshot, step, place.items, now=status.now)
             found = status.item_steps[place]
             if debt := _debt(view, status, found):
                 owed.append(debt)

@@ -178,6 +178,10 @@ class Run:
     async def finish_interrupted(self) -> None:
         """Finds out how what an earlier run began has ended. Comes first: the answers may name something else now."""
         result = self.result
+        try:
+            await self._session.sweep_probes()
+        except Problem as problem:
+            self._say(f"A pod of an earlier look may be left: {problem.what}")
         for change in self._session.interrupted():
             started = change.started.data
             item_step = ItemStep(started.step, tuple(started.items))
@@ -269,6 +273,7 @@ class Run:
                 self._say(f"  {finding.check}: {finding.verdict}, {finding.text}")
                 if finding.todo and finding.verdict != GOOD:
                     self._say(f"    do next: {finding.todo}")
+        await self._look_at_needed(step, item_step)
         view = session.view(item_step)
         if not self._answers.attests(step):
             text = step.attest.text(view) if step.attest else ""
@@ -286,6 +291,19 @@ class Run:
         status = session.status().item_steps[item_step]
         unproven = ", without observed proof" if status.unproven else ""
         self._say(f"{label}: {status.status}{unproven}")
+
+    async def _look_at_needed(self, step: Step, item_step: ItemStep) -> None:
+        """Looks again at what must be observed first and is not: an earlier look may have come too early for it."""
+        session = self._session
+        if not step.needs_observed:
+            return
+        for place in unobserved(session.view(item_step), session.status().item_steps):
+            needed = session.guide.step(place.step)
+            if needed is None or not deciding(needed):
+                continue
+            self._say(f"  {self._label(needed, place)}: looking again")
+            for finding in await session.look(place, closes=True):
+                self._say(f"    {finding.check}: {finding.verdict}, {finding.text}")
 
     def _warn(self, step: Step) -> None:
         for warning in step.warnings:

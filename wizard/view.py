@@ -37,7 +37,8 @@ def linked(snapshot: Snapshot, one: str, other: str) -> bool:
 class View:
     """One item's step over a snapshot. All reads a check, plan or text makes go through here.
 
-    `relations` are the snapshot's, for many views over one to share.
+    `relations` are the snapshot's, for many views over one to share. `now` (RFC 3339 UTC) is when it is viewed: what
+    was found too long before no longer counts; where it is empty, age does not matter.
     """
 
     guide: Guide
@@ -45,6 +46,7 @@ class View:
     step: Step
     items: tuple[str, ...] = ()
     relations: Relations | None = None
+    now: str = ""
 
     @property
     def item_step(self) -> ItemStep:
@@ -56,7 +58,7 @@ class View:
         step = self.guide.step(step_id)
         if step is None:
             raise KeyError(step_id)
-        return View(self.guide, self.snapshot, step, items, self.relations)
+        return View(self.guide, self.snapshot, step, items, self.relations, self.now)
 
     def concerns(self, items: tuple[str, ...]) -> bool:
         """Whether work here has to do with every one of `items`."""

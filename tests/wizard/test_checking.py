@@ -65,7 +65,7 @@ async def test_a_look_is_shown_and_recorded_once(tmp_path: Path):
     readers = Readers(dns=Resolver({DPM: ("10.20.1.4",), MINIO: ("52.0.0.1",)}))
     found = await look_at_all(GUIDE, session.snapshot, GUIDE.steps, readers)
     verdicts = {one.check: one.verdict for one in found}
-    azure = dict.fromkeys(("subscription", "endpoint", "live-id", "records"), COULD_NOT_LOOK)
+    azure = dict.fromkeys(("subscription", "endpoint", "live-id", "cluster-lookup", "records"), COULD_NOT_LOOK)
     assert verdicts == {**azure, "resolver-here": BAD, "release": COULD_NOT_LOOK, "workloads": COULD_NOT_LOOK}
     before = len(journalled(session))
     for finding in found:
@@ -87,6 +87,7 @@ async def test_a_look_that_is_not_recorded_shows_the_same(tmp_path: Path):
     shown = document("demo", GUIDE, with_findings(session.snapshot, found, ACTOR), GUIDE.steps, recorded=False)
     (dns,) = shown["steps"][4]["items"]
     assert [(one["check"], one["verdict"]) for one in dns["findings"]] == [
+        ("cluster-lookup", COULD_NOT_LOOK),
         ("records", COULD_NOT_LOOK),
         ("resolver-here", GOOD),
     ]

@@ -61,6 +61,7 @@ VALID: dict[str, st.SearchStrategy[str]] = {
     "tenant-id": GUIDS,
     "resource-group": GROUPS,
     "endpoint-name": names("-_.", 64, last="_"),
+    "dns-server": st.one_of(IPV4, st.builds("{}:{}".format, IPV4, st.integers(1, 65535))),
     "private-ip": st.one_of(IPV4, st.builds("fd{:02x}::{:x}".format, st.integers(0, 255), st.integers(1, 65535))),
     "namespace": names("-", 63, LOWER),
     "registry": st.one_of(HOSTS, st.builds("{}:{}".format, HOSTS, st.integers(1, 65535))),

@@ -22,17 +22,19 @@ SNAPSHOT = snapshot_of(
 
 async def look(resolver: Resolver | None, place: ItemStep = DNS):
     view = view_of(SNAPSHOT, place)
-    return await resolver_here(view, Readers(dns=resolver), hosts=("dpm_host", "minio_host"), address="private_ip")
+    return await resolver_here(
+        view, Readers(dns=resolver), hosts=("dpm_host", "minio_host"), address="private_ip", server="dns_server"
+    )
 
 
 @pytest.mark.parametrize(
     ("answers", "verdict", "says"),
     [
-        ({DPM: (IN,), MINIO: (IN,)}, GOOD, "resolves here"),
+        ({DPM: (IN,), MINIO: (IN,)}, GOOD, "private, asked from here"),
         ({DPM: (IN,), MINIO: (OUT,)}, BAD, "public internet"),
         ({DPM: (IN, OUT), MINIO: (IN,)}, BAD, OUT),  # one way out is enough to leave by
-        ({DPM: (IN,)}, BAD, f"{MINIO} does not resolve here"),
-        ({}, BAD, f"{DPM}, {MINIO} does not resolve here"),
+        ({DPM: (IN,)}, BAD, f"missing, asked from here: {MINIO} is nothing"),
+        ({}, BAD, f"{DPM} is nothing, {MINIO} is nothing"),
     ],
 )
 async def test_good_is_every_host_within_the_endpoints_addresses(
@@ -56,9 +58,11 @@ async def test_silence_is_no_verdict(error: str):
 async def test_no_resolver_and_no_hosts_is_no_verdict():
     assert (await look(None)).verdict == COULD_NOT_LOOK
     empty = view_of(snapshot_of(*items("dpe/dpe-01", "endpoint/pe-weu")), DNS)
-    assert (await resolver_here(empty, Readers(dns=Resolver()), hosts=("dpm_host",), address="private_ip")).verdict == (
-        COULD_NOT_LOOK
-    )
+    assert (
+        await resolver_here(
+            empty, Readers(dns=Resolver()), hosts=("dpm_host",), address="private_ip", server="dns_server"
+        )
+    ).verdict == (COULD_NOT_LOOK)
 
 
 async def test_evidence_is_the_same_for_the_same_answer_in_another_order():
@@ -68,5 +72,5 @@ async def test_evidence_is_the_same_for_the_same_answer_in_another_order():
 
 
 def test_without_an_address_nothing_is_good():
-    verdict, _, _ = judge([DnsAnswer(DPM, (IN,), "s")], wanted=frozenset())
+    verdict, _, _ = judge([DnsAnswer(DPM, (IN,), "s")], frozenset(), "asked from here")
     assert verdict == BAD

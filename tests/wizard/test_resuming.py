@@ -295,7 +295,7 @@ def test_what_failed_says_why_and_when():
 
 
 def test_what_failed_while_another_team_has_it_is_theirs():
-    proves = with_step(GUIDE, "dns", checks=(replace(step_of(GUIDE, "dns").checks[1], proves=True),))
+    proves = with_step(GUIDE, "dns", checks=(replace(step_of(GUIDE, "dns").checks[2], proves=True),))
     bad = finding(snapshot_of(*FILLED), DNS, "resolver-here", BAD, proves)
     left = told(*FILLED, DONE_1, DONE_2, DONE_3, DONE_4, handed(DNS), bad, guide=proves)
     assert [(line.text, line.note) for line in left.changed] == [("resolver-here is bad", "DNS team owes it")]

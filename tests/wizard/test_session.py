@@ -341,12 +341,12 @@ def test_the_environment_is_written_again_by_whoever_confirms_it(tmp_path: Path)
 def test_a_session_goes_on_where_the_last_one_ended(tmp_path: Path):
     first = fill(opened(tmp_path))
     first.attest(ItemStep("connectivity"))
-    seen, head = first.status(), first.snapshot.head
+    seen, head = first.status().item_steps, first.snapshot.head
     first._writer.close()
     assert step_of(GUIDE, "connectivity").number == 1
     with Store(tmp_path / "state").open("demo") as writer:
         again = Session(writer, GUIDE, current_actor("run"))
-        assert (again.status(), again.snapshot.head) == (seen, head)
+        assert (again.status().item_steps, again.snapshot.head) == (seen, head)
 
 
 # ---------------------------------------------------------------- taking answers back

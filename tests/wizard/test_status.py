@@ -45,6 +45,7 @@ from tests.wizard.engine import (
     view_of,
     with_step,
 )
+from wizard.current import Drift, drift_of
 from wizard.guide import Attestation, Check, Finding, Guide, ItemStep
 from wizard.status import ACTION, STATUSES, derive, field_states
 
@@ -274,6 +275,100 @@ def test_what_was_seen_beats_what_was_said(verdict: str | None, said: bool, want
     assert status_of(snapshot_of(*FILLED, *more), SEEN_OR_SAID).item_steps[ENDPOINT].status == wanted
 
 
+# ---------------------------------------------------------------- the last word
+
+
+def dns(*verdicts: str, said: bool = False, records: str = "") -> str:
+    """Step 5's status after looks from inside the cluster, one after the other."""
+    more: list[Data] = [attested(DNS)] if said else []
+    more += [finding(BASE, DNS, "records", records)] if records else []
+    more += [finding(BASE, DNS, "cluster-lookup", verdict) for verdict in verdicts]
+    return status(*more, place=DNS)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "records", "said", "wanted"),
+    [
+        ("", GOOD, False, "observed"),
+        (GOOD, "", False, "observed"),
+        (GOOD, BAD, False, "observed"),  # another DNS than Azure's answers, and rightly
+        (BAD, GOOD, False, "failed"),  # the zone is right, and the cluster does not ask it
+        (BAD, "", True, "failed"),  # whoever said so was wrong
+        (BAD, GOOD, True, "failed"),
+        (NOT_YET, GOOD, True, "not yet"),
+        (COULD_NOT_LOOK, GOOD, False, "observed"),
+        (COULD_NOT_LOOK, BAD, False, "failed"),
+        (COULD_NOT_LOOK, "", True, "attested"),
+        (COULD_NOT_LOOK, "", False, "to do"),
+    ],
+)
+def test_a_look_from_inside_the_cluster_is_the_last_word(verdict: str, records: str, said: bool, wanted: str):
+    assert dns(*([verdict] if verdict else []), said=said, records=records) == wanted
+
+
+def test_the_last_step_asks_for_the_look_from_inside_the_cluster():
+    seen = [*OBSERVED_7, finding(BASE, ENDPOINT, "endpoint", GOOD), finding(BASE, DNS, "records", GOOD)]
+    assert status_of(snapshot_of(*FILLED, *seen)).item_steps[MARK].reasons == (
+        "not observed yet: step 5 dpe-01 pe-weu",
+    )
+    seen.append(finding(BASE, DNS, "cluster-lookup", GOOD))
+    assert status_of(snapshot_of(*FILLED, *seen)).item_steps[MARK].reasons == ()
+
+
+# ---------------------------------------------------------------- age and drift
+
+
+IN_A_WEEK, LATER = "2026-11-29T12:00:00.000000Z", "2026-11-29T12:00:01.000000Z"
+
+
+def test_what_was_seen_too_long_ago_is_stale_and_what_was_said_is_not():
+    seen = snapshot_of(*FILLED, *OBSERVED_7, attested(RESOURCE_ID))
+    assert derive(GUIDE, seen, IN_A_WEEK).item_steps[UPDATE].status == "observed"
+    stale = derive(GUIDE, seen, LATER).item_steps
+    assert stale[UPDATE].status == "stale"
+    assert stale[UPDATE].reasons == ("Release: looked at over 7 days ago", "Workloads: looked at over 7 days ago")
+    assert stale[RESOURCE_ID].status == "attested"
+
+
+def test_the_last_word_grows_old_even_where_somebody_said_so():
+    seen = snapshot_of(*FILLED, attested(DNS), finding(BASE, DNS, "cluster-lookup", GOOD))
+    assert derive(GUIDE, seen, IN_A_WEEK).item_steps[DNS].status == "observed"
+    assert derive(GUIDE, seen, LATER).item_steps[DNS].status == "stale"
+
+
+def drift(*more: Data) -> Drift | None:
+    view = view_of(snapshot_of(*FILLED, *more), UPDATE)
+    return drift_of(view, step_of(GUIDE, "update-dpe").checks[0])
+
+
+def test_what_was_proven_and_is_no_longer_so_is_drift():
+    found_now = drift(found(GOOD), found(BAD))
+    assert found_now == Drift("release is good", NOW, "release is bad", NOW)
+    assert str(found_now) == f"was: release is good (last seen {NOW}); is: release is bad (since {NOW})"
+    assert drift(found(GOOD), found(COULD_NOT_LOOK), found(NOT_YET)) is not None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [found(BAD)],  # it never was
+        [found(GOOD)],
+        [found(BAD), found(GOOD)],
+        [found(GOOD), found(COULD_NOT_LOOK)],
+        [found(GOOD), change(), ended(DONE), found(BAD)],  # our own doing
+        [found(GOOD), found(BAD), FieldSet(item="dpe/dpe-01", field="version", value="16.3.0")],
+    ],
+)
+def test_what_is_no_drift(more: list[Data]):
+    assert drift(*more) is None
+
+
+def test_what_is_gone_has_failed_though_it_looks_like_never_made():
+    gone = finding(BASE, ENDPOINT, "endpoint", NOT_YET)
+    assert status(gone, place=ENDPOINT) == "not yet"
+    assert status(finding(BASE, ENDPOINT, "endpoint", GOOD), gone, place=ENDPOINT) == "failed"
+
+
 # ---------------------------------------------------------------- gates
 
 
@@ -433,7 +528,7 @@ EVENTS = st.one_of(
         Found,
         step=STEPS,
         items=SOME,
-        check=st.sampled_from(["release", "workloads", "resolver-here", "?"]),
+        check=st.sampled_from(["release", "workloads", "cluster-lookup", "records", "resolver-here", "?"]),
         verdict=st.sampled_from([GOOD, BAD, NOT_YET, COULD_NOT_LOOK, "?"]),
         text=st.text(max_size=4),
         fingerprint=PRINTS,

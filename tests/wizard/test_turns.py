@@ -276,7 +276,7 @@ def test_what_the_team_will_tell_is_not_asked_of_the_user_before():
 
 
 def test_a_look_that_fails_meanwhile_does_not_take_the_work_back():
-    proves = with_step(GUIDE, "dns", checks=(replace(step_of(GUIDE, "dns").checks[1], proves=True),))
+    proves = with_step(GUIDE, "dns", checks=(replace(step_of(GUIDE, "dns").checks[2], proves=True),))
     base = [*FILLED, DONE_1, DONE_2, DONE_3, DONE_4, handed(DNS)]
     for verdict in (BAD, NOT_YET):
         bad = finding(snapshot_of(*FILLED), DNS, "resolver-here", verdict, proves)

@@ -33,6 +33,7 @@ from wizard.actions.release_facts import (
 )
 from wizard.actions.release_states import WayOut, pending_way_out
 from wizard.actions.values_file import ValuesFile, canonical_sha256, differences, read_values, same_values
+from wizard.current import last_change
 from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Obstacle, Plan
 from wizard.identifiers import duration_seconds
 from wizard.ports import (
@@ -47,7 +48,6 @@ from wizard.ports import (
 )
 from wizard.process_identity import alive, wait_gone
 from wizard.secret import Secret
-from wizard.status import last_change
 from wizard.together import together
 from wizard.view import View
 

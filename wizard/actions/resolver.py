@@ -7,63 +7,68 @@ cluster proves the DNS step (DESIGN.md section 2, step 5).
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import Sequence
 
 from state.events import BAD, COULD_NOT_LOOK, GOOD, Evidence
+from wizard.actions.situation import MISSING, PRIVATE, UNANSWERED, situation
 from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import DnsAnswer, Readers
 from wizard.view import View
 
 
-async def resolver_here(view: View, readers: Readers, *, hosts: tuple[str, ...], address: str) -> Finding:
-    """Whether the hosts in the fields `hosts` resolve here to the endpoints' addresses (field `address`) alone."""
-    if readers.dns is None:
+async def resolver_here(view: View, readers: Readers, *, hosts: tuple[str, ...], address: str, server: str) -> Finding:
+    """Whether the hosts in the fields `hosts` resolve to the endpoints' addresses (field `address`) alone.
+
+    It asks the resolver of this machine, and beside it the one that the field `server` names, where one is named.
+    """
+    dns = readers.dns
+    if dns is None:
         return Finding(COULD_NOT_LOOK, "there is no resolver to ask in this environment", "")
     names = [host for key in hosts for host in view.values(key)]
     if not names:
         return Finding(COULD_NOT_LOOK, "no host names are entered yet", "Enter the host names.")
-    answers = await asyncio.gather(*(readers.dns.resolve(name) for name in names))
-    seen = tuple(_seen(answer) for answer in answers)
+    named = view.value(server)
     # Good is any endpoint of the item that the hosts belong to, not only the one this step runs for.
     owner = view.guide.fields()[hosts[0]].owner
-    verdict, text, todo = judge(answers, wanted=frozenset(view.only(owner).values(address)))
-    return Finding(verdict, text, todo, seen)
+    wanted = frozenset(view.only(owner).values(address))
+    servers = (None, named) if named else (None,)
+    answers = await asyncio.gather(*(dns.resolve(name, asked) for asked in servers for name in names))
+    found = []
+    for turn, asked in enumerate(servers):
+        mine = answers[turn * len(names) : (turn + 1) * len(names)]
+        found.append(judge(mine, wanted, f"asked of {asked}" if asked else "asked from here"))
+    verdict, _, todo = min(found, key=lambda one: _WORST.index(one[0]))
+    seen = tuple(_seen(answer, asked) for answer, asked in zip(answers, _each(servers, len(names)), strict=True))
+    return Finding(verdict, "; ".join(text for _, text, _ in found), todo, seen)
 
 
-def _seen(answer: DnsAnswer) -> Evidence:
+_WORST = (BAD, COULD_NOT_LOOK, GOOD)
+
+
+def _each(servers: Sequence[str | None], times: int) -> list[str]:
+    return [asked or "this machine's resolver" for asked in servers for _ in range(times)]
+
+
+def _seen(answer: DnsAnswer, whose: str) -> Evidence:
+    # Without its TTL, which counts down: an answer that is the same is no news.
     told = json.dumps({"addresses": sorted(answer.addresses), "error": answer.error})
-    return evidence("DNS", f"A and AAAA {answer.host} from this machine's resolver", told, answer.server)
+    return evidence("DNS", f"A and AAAA {answer.host} from {whose}", told, answer.server)
 
 
-def judge(answers: Sequence[DnsAnswer], wanted: frozenset[str]) -> tuple[str, str, str]:
-    """Verdict, text and next action for what a resolver said, against the endpoints' private addresses."""
-    unanswered = [answer for answer in answers if answer.error and answer.error != "nxdomain"]
-    if unanswered:
-        first = unanswered[0]
-        return COULD_NOT_LOOK, f"{first.host}: {first.error} from {first.server}", "Look again from inside the network."
-    missing = [answer.host for answer in answers if not answer.addresses]
-    if missing:
-        return (
-            BAD,
-            f"{', '.join(missing)} does not resolve here",
-            "Create the DNS record, or look from inside the VNet.",
-        )
-    stray = {answer.host: set(answer.addresses) - wanted for answer in answers}
-    elsewhere = {host: addresses for host, addresses in stray.items() if addresses}
-    if elsewhere:
-        host, addresses = next(iter(elsewhere.items()))
-        crosses = ": from here data would cross the public internet" if any(map(_is_public, addresses)) else ""
-        return (
-            BAD,
-            f"{host} resolves here to {', '.join(sorted(addresses))}, not to the endpoint{crosses}",
-            "If this machine is inside the VNet, the DNS record is missing or the zone is not linked.",
-        )
-    named = ", ".join(f"{answer.host} to {', '.join(sorted(answer.addresses))}" for answer in answers)
-    return GOOD, f"resolves here: {named}", ""
-
-
-def _is_public(address: str) -> bool:
-    return ipaddress.ip_address(address).is_global
+def judge(answers: Sequence[DnsAnswer], wanted: frozenset[str], asked: str) -> tuple[str, str, str]:
+    """Verdict, text and next action for what a resolver said that was `asked`, against the endpoints' addresses."""
+    found = situation(answers, wanted)
+    if found.word == UNANSWERED:
+        return COULD_NOT_LOOK, found.said, "Look again from inside the network."
+    if found.word == PRIVATE:
+        return GOOD, f"private, {asked}: {found.said}", ""
+    if found.word == MISSING:
+        return BAD, f"missing, {asked}: {found.said}", "Create the DNS record, or look from inside the VNet."
+    crosses = ": from here data would cross the public internet" if found.crosses else ""
+    return (
+        BAD,
+        f"{found.word}, {asked}: {found.said}, not {' or '.join(sorted(wanted)) or 'the endpoint'}{crosses}",
+        "If this machine is inside the VNet, the DNS record is missing or the zone is not linked.",
+    )

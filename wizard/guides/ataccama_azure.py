@@ -40,7 +40,7 @@ ENDPOINT = "endpoint"
 DPE = "dpe"
 
 CLUSTER_LOOKUP = "cluster-lookup"
-"""The look that alone proves step 5 to step 8: what the DPE itself is answered. Nothing takes it yet."""
+"""The look that alone proves step 5 to step 8: what the DPE itself is answered."""
 
 _HOSTS = ("dpm_host", "minio_host")
 _AZURE_HINT = "Check the sign-in with `privatelink-wizard doctor`."
@@ -189,7 +189,21 @@ async def _records(view: View, readers: Readers) -> Finding:
 async def _resolver_here(view: View, readers: Readers) -> Finding:
     from wizard.actions.resolver import resolver_here
 
-    return await resolver_here(view, readers, hosts=_HOSTS, address="private_ip")
+    return await resolver_here(view, readers, hosts=_HOSTS, address="private_ip", server="dns_server")
+
+
+async def _cluster_lookup(view: View, readers: Readers) -> Finding:
+    from wizard.actions.cluster_lookup import cluster_lookup
+
+    return await cluster_lookup(
+        view,
+        readers,
+        hosts=_HOSTS,
+        address="private_ip",
+        release="release",
+        namespace="namespace",
+        records="records",
+    )
 
 
 async def _release(view: View, readers: Readers) -> Finding:
@@ -493,6 +507,16 @@ DNS = Step(
             default=lambda view: view.value("vnet") or None,
             lists=_VNETS,
         ),
+        Field(
+            "dns_server",
+            "DNS server to ask",
+            "dns-server",
+            owner=DPE,
+            where="optional: one to compare with this machine's resolver, such as your own DNS in the VNet",
+            sample="10.20.0.10",
+            required=False,
+            affects_proof=False,
+        ),
     ),
     uses=("private_ip", "subscription_id", "resource_group"),
     after=("endpoint",),
@@ -514,10 +538,20 @@ DNS = Step(
         unless_proven=True,
     ),
     checks=(
+        Check(
+            CLUSTER_LOOKUP,
+            "Inside the cluster",
+            "Check the kubeconfig and context with `privatelink-wizard doctor`.",
+            _cluster_lookup,
+            proves=False,
+            settles=True,
+            probe=True,
+            deadline=120.0,
+        ),
         Check("records", "Azure's DNS records", _AZURE_HINT, _records, proves=False, suffices=True, deadline=60.0),
         Check(
             "resolver-here",
-            "Resolver of this machine",
+            "Resolvers from here",
             "Run it on a machine inside the VNet to see what the cluster sees.",
             _resolver_here,
             proves=False,

@@ -54,6 +54,7 @@ _PARSERS: dict[str, Callable[[str, Known], Parsed]] = {
     "resource-group": azure.parse_resource_group,
     "endpoint-name": azure.parse_endpoint_name,
     "private-ip": address.parse_private_ip,
+    "dns-server": address.parse_dns_server,
     "namespace": helm.parse_namespace,
     "registry": helm.parse_registry,
     "registry-user": helm.parse_registry_user,

@@ -1,4 +1,4 @@
-"""The private IP address of an endpoint's network interface."""
+"""IP addresses: an endpoint's private one, and a DNS server's."""
 
 from __future__ import annotations
 
@@ -48,6 +48,35 @@ def parse_private_ip(text: str, known: Known) -> Parsed:
     if fault:
         return wrong(fault, bad)
     return accept(str(address), part("address", str(address), "ok"), note=_note(address))
+
+
+_SERVER = "enter its IP address, as in 10.0.0.4 or 10.0.0.4:5353"
+
+
+def parse_dns_server(text: str, known: Known) -> Parsed:
+    """The address of a DNS server, an IPv4 address also with a port; normalised as Python's ipaddress writes it."""
+    given = forgiven_name(text)
+    if not given:
+        return empty(_SERVER)
+    bad, begun = part("server", given, "bad"), part("server", given, "missing")
+    if re.fullmatch(r"[0-9A-Fa-f:.]+", given) is None:
+        return wrong(f"this is no IP address: {_SERVER}", bad)
+    from ipaddress import ip_address  # late: only these kinds need it
+
+    host, colon, port = given.partition(":") if "." in given else (given, "", "")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        fault = _fault(host).replace(_WHERE, _SERVER)
+        return wrong(fault, bad) if fault or colon else incomplete(begun, next=_rest(host))
+    if colon and not port:
+        return incomplete(begun, next="add the port, as in :53")
+    if port and not (port.isdigit() and port == str(int(port)) and 0 < int(port) < 65536):
+        return wrong(f"{quoted(port)} is no port: a number from 1 to 65535", bad)
+    if address.is_multicast or address.is_unspecified:
+        return wrong(f"{address} is {_sort(address)}: {_SERVER}", bad)
+    server = f"{address}{colon}{port}"
+    return accept(server, part("server", server, "ok"))
 
 
 def _fault(text: str) -> str:

@@ -70,15 +70,10 @@ def answers(info: SandboxInfo, portal: Portal) -> dict[str, Any]:
             },
         },
         "links": [["dpe-01", "pe-weu"]],
-        "fields": {
-            "connectivity": {"environment_name": "sandbox"},
-            "mark-updated": {
-                "unproven_reason": "rehearsal in the sandbox: no lookup from inside its cluster is made yet",
-            },
-        },
+        "fields": {"connectivity": {"environment_name": "sandbox"}},
         # 3, 5 and 7 are missing on purpose: they are done in Azure and by helm, and not confirmed by a person.
         "attest": [1, 2, 4, 6, 8],
-        "probe": "none",
+        "probe": "exec",
     }
 
 

@@ -1,0 +1,78 @@
+"""What a resolver's answers mean for the hosts of a private connection: one word for it, and the words to say it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wizard.ports import DnsAnswer
+
+PRIVATE = "private"
+PUBLIC = "still public"
+MIXED = "mixed"
+MISSING = "missing"
+ELSEWHERE = "elsewhere"
+UNANSWERED = "no answer"
+
+# Addresses that no packet leaves a private network for: RFC 1918, 6598 (shared), 4193, loopback and link-local.
+# `is_global` won't do: it also says no to the ranges kept for documentation, with which rehearsals are made.
+_INSIDE = tuple(
+    ipaddress.ip_network(one)
+    for one in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+        "fc00::/7", "fe80::/10", "::1/128",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What all answers together mean: one of the words above, and each host with its addresses in words."""
+
+    word: str
+    said: str
+
+    @property
+    def crosses(self) -> bool:
+        """Whether data would cross the public internet."""
+        return self.word in (PUBLIC, MIXED)
+
+
+def situation(answers: Sequence[DnsAnswer], wanted: frozenset[str]) -> Situation:
+    """What the answers for all hosts mean, against the private addresses of the endpoints.
+
+    The worst host gives the word; hosts that differ, or one host with both kinds of addresses, are mixed.
+    """
+    unanswered = [answer for answer in answers if answer.error and answer.error != "nxdomain"]
+    if unanswered:
+        return Situation(UNANSWERED, "; ".join(f"{one.host}: {one.error} from {one.server}" for one in unanswered))
+    words = {answer.host: _word(answer, wanted) for answer in answers}
+    found = frozenset(words.values())
+    if found & {PUBLIC, MIXED}:
+        word = PUBLIC if found == {PUBLIC} else MIXED
+    else:
+        word = next((one for one in (MISSING, ELSEWHERE) if one in found), PRIVATE)
+    told = [one for one in answers if word == PRIVATE or words[one.host] != PRIVATE]
+    return Situation(word, ", ".join(map(_said, told)))
+
+
+def _word(answer: DnsAnswer, wanted: frozenset[str]) -> str:
+    addresses = frozenset(answer.addresses)
+    if not addresses:
+        return MISSING
+    if addresses <= wanted:
+        return PRIVATE
+    if not any(map(is_public, addresses - wanted)):
+        return ELSEWHERE
+    return MIXED if addresses & wanted else PUBLIC
+
+
+def _said(answer: DnsAnswer) -> str:
+    return f"{answer.host} is {', '.join(sorted(answer.addresses)) or 'nothing'}"
+
+
+def is_public(address: str) -> bool:
+    """Whether packets to an IP address leave the private network."""
+    found = ipaddress.ip_address(address)
+    return not any(found in network for network in _INSIDE)

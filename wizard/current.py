@@ -1,0 +1,102 @@
+"""What of a setup's past still counts at a given time: findings, confirmations, and drift away from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from state.clock import seconds_between
+from state.events import BAD, NOT_YET
+from wizard.guide import Check
+from wizard.view import View
+
+if TYPE_CHECKING:
+    from state.events import Attested, ProofWaived
+    from state.snapshot import ChangeRecord, Recorded, RecordedFinding
+
+INPUT_CHANGED = "an input changed since"
+
+_DAY = 24 * 3600.0
+
+
+def last_change(view: View) -> ChangeRecord | None:
+    """The newest change that was started for this item's step."""
+    mine = [
+        change
+        for change in view.snapshot.changes.values()
+        if change.started.data.step == view.step.id and tuple(change.started.data.items) == view.items
+    ]
+    return mine[-1] if mine else None
+
+
+def last_finding(view: View, check: Check) -> RecordedFinding | None:
+    """The last finding of `check`, whether it still counts or not."""
+    return view.snapshot.findings.get((view.step.id, view.items, check.id))
+
+
+def current_finding(view: View, check: Check) -> RecordedFinding | None:
+    """The last finding of `check`, if it was made for the values as they are now and is not too old."""
+    return last_finding(view, check) if not why_stale(view, check) else None
+
+
+def why_stale(view: View, check: Check) -> str:
+    """Why the last finding of `check` no longer counts; empty when it does, and when there is none."""
+    record = last_finding(view, check)
+    if record is None:
+        return ""
+    if record.data.fingerprint != view.fingerprint(check.id, check.revision):
+        return INPUT_CHANGED
+    if view.now and seconds_between(record.ts, view.now) > check.validity:
+        return f"looked at over {check.validity / _DAY:g} days ago"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What was proven and is no longer so, though nobody changed anything here (issue: drift since the last look).
+
+    `was` is what was found last when it was good, at `until`; `found` what was found first at `since`.
+    """
+
+    was: str
+    until: str
+    found: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"was: {self.was} (last seen {self.until}); is: {self.found} (since {self.since})"
+
+
+def drift_of(view: View, check: Check) -> Drift | None:
+    """The drift that the last finding of `check` shows; None when it shows none, or no longer counts.
+
+    What was changed from here since (another input, a change of this step) is no drift.
+    """
+    record = current_finding(view, check)
+    if record is None or record.good is None or record.data.verdict not in (BAD, NOT_YET):
+        return None
+    change = last_change(view)
+    ours = change is not None and change.started.seq > record.good.seq
+    if ours or record.good.fingerprint != record.data.fingerprint:
+        return None
+    return Drift(record.good.text, record.good.ts, record.data.text, record.since)
+
+
+def current_attestation(view: View) -> Recorded[Attested] | None:
+    """The confirmation of this step's text, if it was given for the values as they are now."""
+    attest = view.step.attest
+    if attest is None:
+        return None
+    record = view.snapshot.attestations.get((view.step.id, view.items, attest.id))
+    if record is None or record.data.fingerprint != view.fingerprint(attest.id, attest.revision):
+        return None
+    return record
+
+
+def current_waiver(view: View) -> ProofWaived | None:
+    """The user's word to go on without observed proof, if it was given for the values as they are now."""
+    record = view.snapshot.waivers.get((view.step.id, view.items))
+    attest = view.step.attest
+    if record is None or attest is None or record.data.fingerprint != view.fingerprint(attest.id, attest.revision):
+        return None
+    return record.data

@@ -1,0 +1,58 @@
+"""Looks from inside the cluster, in the way somebody consented to, with every pod written down before it is made."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from state.problem import Problem
+from wizard.guide import BY_POD
+
+if TYPE_CHECKING:
+    from wizard.ports import ClusterProbe, InsideAnswer
+
+POD_PREFIX = "privatelink-wizard-probe-"
+
+
+class PodLog(Protocol):
+    """Remembers that a pod is about to be made, and that it is gone again."""
+
+    def started(self, pod: str, namespace: str, server: str) -> None:
+        """The pod is about to be made, in a namespace of the cluster whose API server is `server`."""
+        ...
+
+    def ended(self, pod: str) -> None:
+        """The pod is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Consented:
+    """An `InsideReader`: asks in a running pod of the release, and in a short-lived pod only where that was allowed.
+
+    `mark` labels the pods of one setup, so that what a killed program left is found again.
+    """
+
+    probe: ClusterProbe
+    way: str
+    mark: str
+    log: PodLog
+
+    async def lookup(self, release: str, namespace: str, hosts: Sequence[str], server: str) -> InsideAnswer:
+        """What the resolver of the cluster at the API server `server` says. Raises Problem when it could not be asked.
+
+        `server` is written down with a pod, so that it is looked for in no other cluster.
+        """
+        try:
+            return await self.probe.by_exec(release, namespace, hosts)
+        except Problem:
+            if self.way != BY_POD:
+                raise
+        pod = f"{POD_PREFIX}{secrets.token_hex(4)}"
+        self.log.started(pod, namespace, server)
+        # Its end is written only when we know it: else the next start sweeps it.
+        answer = await self.probe.by_pod(release, namespace, hosts, name=pod, mark=self.mark)
+        self.log.ended(pod)
+        return answer
