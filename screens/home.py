@@ -214,7 +214,9 @@ class HomePage(Page):
         bar = join(progress(one["done_steps"], one["all_steps"]), count)
         whose = _whose(one)
         lead = join(ink(f"{whose}  ", "$primary bold" if whose == YOU else "$secondary bold")) if whose else Content("")
-        turn = f"read-only: {one['problem']}" if one["problem"] else one.get("turn", "")
+        from wizard.overview import turn_words
+
+        turn = turn_words(one)
         glyph = ink(sign(state), f"{style_of(state)} bold")
         last = when(one["last_ts"], now())
         first = row(

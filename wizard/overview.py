@@ -57,6 +57,7 @@ def _entry(store: Store, name: str) -> dict[str, Any]:
         "next": open_steps[0]["number"] if open_steps else None,
         "turn": whose.owed_short if whose.owed and not whose.mine else whose.short,
         "whose": whose.whose,
+        "unproven": sorted({place.unproven for place in status.item_steps.values() if place.unproven}),
         "last_ts": snapshot.last_ts,
         "last_by": last.actor.user if last else "",
         "last_what": last_deed(chosen, journal.events),
@@ -82,11 +83,12 @@ def _rows(entries: tuple[dict[str, Any], ...]) -> Iterator[tuple[str, ...]]:
             continue
         mark = "SANDBOX" if entry["sandbox"] else ""
         done = f"{entry['done_steps']} of {entry['all_steps']} done"
-        yield entry["name"], mark, done, entry["last_ts"][:16].replace("T", " "), _turn(entry)
+        yield entry["name"], mark, done, entry["last_ts"][:16].replace("T", " "), turn_words(entry)
 
 
-def _turn(entry: dict[str, Any]) -> str:
+def turn_words(entry: dict[str, Any]) -> str:
+    """Whose turn a setup is, in words, with what must not be overlooked."""
     if entry["problem"]:
         return f"read-only: {entry['problem']}"
-    turn: str = entry["turn"]
-    return turn
+    unproven = ", without observed proof" if entry.get("unproven") else ""
+    return f"{entry.get('turn', '')}{unproven}"

@@ -18,6 +18,7 @@ from wizard.status import (
     EMPTY,
     FAILED,
     NEEDS_INPUT,
+    OK,
     RUNNING,
     STALE,
     STATUSES,
@@ -312,12 +313,25 @@ def next_move(view: View, status: SetupStatus) -> str:
 
 def _again(view: View) -> str:
     title, attest = view.step.title, view.step.attest
+    if version := _newer_version(view):
+        return f"upgrade to {version}"
     looked = [check for check in deciding(view.step) if (view.step.id, view.items, check.id) in view.snapshot.findings]
     if any(current_finding(view, check) is None for check in looked):
         return f"check {title} again"
     if attest and current_attestation(view) is None:
         return f"confirm {title} again"
     return "prove what it rests on again"
+
+
+def _newer_version(view: View) -> str:
+    """The chart version that was entered after this step was last done; empty when there is none."""
+    change = last_change(view)
+    for state in field_states(view):
+        recorded = view.snapshot.values.get(state.owner, {}).get(state.field.key)
+        newer = change is not None and recorded is not None and recorded.seq > change.started.seq
+        if state.field.kind == "chart-version" and state.state == OK and newer:
+            return state.value
+    return ""
 
 
 def _missing_input(view: View) -> str:

@@ -24,7 +24,7 @@ from state.events import (
 from state.problem import Problem
 from tests.setups import ALIAS, DPM, ENDPOINT_ID, MINIO, SUBNET, SUBSCRIPTION, VALUES
 from tests.wizard.azure_world import ADA, BOB, GROUP, OTHER_VNET, READS, SERVICE_ID, VNET, World
-from tests.wizard.engine import DNS, ENDPOINT, NOW, RESOURCE_ID, items, snapshot_of, view_of
+from tests.wizard.engine import DNS, ENDPOINT, NOW, RESOURCE_ID, finding, items, snapshot_of, view_of
 from tests.wizard.engine import SUBSCRIPTION as REGISTERED
 from wizard.actions.azure_proof import (
     check_endpoint,
@@ -88,6 +88,15 @@ async def test_the_subscription_is_readable_and_enabled(found: Subscription, ver
     (seen,) = finding.evidence
     assert seen.request == "GET /subscriptions"
     assert "Other" not in json.dumps(answer(seen)), "others' subscriptions are nobody's business"
+
+
+async def test_an_approved_endpoint_shows_that_its_subscription_is_registered():
+    approved = finding(snapshot(), ENDPOINT, "endpoint", GOOD)
+    seen = snapshot_of(*EVENTS, PIN, approved)
+    world = World()
+    registered = "registered with the vendor, as pe-weu shows"
+    assert registered in (await check_subscription(view_of(seen, REGISTERED), Readers(azure=world))).text
+    assert registered not in (await check_subscription(view_of(snapshot(), REGISTERED), Readers(azure=world))).text
 
 
 # ---------------------------------------------------------------- the endpoint

@@ -188,7 +188,7 @@ async def test_an_upgrade_is_written_before_and_after(make):
     assert started.commands and started.digest and started.undo
     assert step.changes() == [("done", "dpe-01 16.2.0 is deployed, revision 1")]
     assert [moment.kind for moment in step.moments] == ["phase", "phase", "line"]
-    assert await step.look() == {"release": GOOD, "workloads": GOOD}
+    assert await step.look() == {"release": GOOD, "workloads": GOOD, "hosts": GOOD}
     assert step.session.status().item_steps[UPDATE].status == "observed"
     assert TOKEN.reveal().encode() not in step.session._writer.path.read_bytes()
 
@@ -379,6 +379,28 @@ async def test_values_of_a_file_that_is_gone_can_not_be_compared(make):
 async def test_every_pod_has_to_be_ready(make, workloads, verdict: str):
     step = make(release(1), values=LIVE, cluster=Cluster(running=workloads))
     assert (await step.look())["workloads"] == verdict
+
+
+async def test_pods_that_are_ready_tell_image_and_restarts(make):
+    busy = Workload("Deployment", "dpe", 1, 1, images=("registry.example/dpe:16.2.0",), restarts=3)
+    step = make(release(1), values=LIVE, cluster=Cluster(running=(busy,)))
+    (found,) = (one for one in await step.session.look(UPDATE) if one.check == "workloads")
+    assert found.text == "pods ready: dpe 1 of 1 (registry.example/dpe:16.2.0, 3 restarts)"
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict", "says"),
+    [
+        (LIVE, GOOD, "is configured with dpm-43ooq-worker-01-eus1.ataccama.link, minio-"),
+        ({"dpm": "https://dpm-43ooq-worker-01-eus1.ataccama.link:443"}, BAD, "not configured with minio-43ooq"),
+        ({"dpm": "dpm-other.ataccama.link"}, BAD, "but with dpm-other.ataccama.link"),
+        ({"replicas": 1}, COULD_NOT_LOOK, "name no host"),
+    ],
+)
+async def test_the_release_is_configured_with_these_hosts(make, values, verdict: str, says: str):
+    step = make(release(1), values=values)
+    (found,) = (one for one in await step.session.look(UPDATE) if one.check == "hosts")
+    assert (found.verdict, says in found.text) == (verdict, True), found.text
 
 
 async def test_a_cluster_that_can_not_be_asked_is_no_verdict(make):

@@ -35,6 +35,7 @@ from wizard.actions.private_endpoint import asked_at
 from wizard.actions.zone_survey import Keys, Place, Target, survey, target_of
 from wizard.actions.zone_writes import is_linked
 from wizard.azure import APPROVED, DELETING, ENABLED, SUCCEEDED, AzureIdentity, AzureReader, Endpoint, Network
+from wizard.current import current_finding
 from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import Readers
@@ -70,7 +71,19 @@ async def check_subscription(view: View, readers: Readers) -> Finding:
     text = f"subscription {mine.name} can be read and is {mine.state}"
     if mine.state != ENABLED:
         return Finding(BAD, text, "Ask its owner: in a subscription that is not Enabled nothing can be made.", (seen,))
-    return Finding(GOOD, text, "", (seen,))
+    return Finding(GOOD, f"{text}{_let_in(view)}", "", (seen,))
+
+
+def _let_in(view: View) -> str:
+    """That an endpoint of this subscription was Approved is what really shows that it is registered."""
+    for (step_id, items, check_id), record in view.snapshot.findings.items():
+        step = view.guide.step(step_id)
+        check = next((one for one in step.checks if one.id == check_id and one.proves), None) if step else None
+        if check is None or record.data.verdict != GOOD or view.step.id not in (step.after if step else ()):
+            continue
+        if view.concerns(items) and current_finding(view.of(step_id, items), check) is not None:
+            return f"; registered with the vendor, as {items[0].partition('/')[2]} shows"
+    return ""
 
 
 # ---------------------------------------------------------------- the endpoint

@@ -16,11 +16,12 @@ from wizard.actions.release_facts import (
     require_same_file,
     waiting_workloads,
 )
-from wizard.actions.values_file import canonical_sha256, read_values
+from wizard.actions.values_file import canonical_sha256, hosts_in, read_values
 from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import Readers, Release, Workload
 from wizard.status import ACTION
+from wizard.text import count, one_line
 from wizard.together import together
 from wizard.view import View
 
@@ -103,8 +104,35 @@ async def check_workloads(view: View, readers: Readers) -> Finding:
     waiting = waiting_workloads(workloads)
     if waiting:
         return Finding(BAD, in_words(waiting[0]), f"kubectl describe pods --namespace {namespace}", (seen,))
-    ready = ", ".join(f"{workload.name} {workload.ready} of {workload.wanted}" for workload in workloads)
-    return Finding(GOOD, f"pods ready: {ready}", "", (seen,))
+    return Finding(GOOD, f"pods ready: {', '.join(map(_ready, workloads))}", "", (seen,))
+
+
+def _ready(workload: Workload) -> str:
+    images = ", ".join(one_line(image) for image in workload.images)
+    restarts = f", {count(workload.restarts, 'restart')}" if workload.restarts else ""
+    return f"{workload.name} {workload.ready} of {workload.wanted} ({images or 'no image'}{restarts})"
+
+
+async def check_hosts(view: View, readers: Readers, *, hosts: tuple[str, ...]) -> Finding:
+    """The release is configured with the hosts in the fields `hosts`: else it talks to another environment."""
+    helm, cluster = ports_of(readers)
+    release, namespace = view.value("release"), view.value("namespace")
+    async with together() as looks:
+        identifying = looks.create_task(cluster.identity())
+        reading = looks.create_task(helm.values(release, namespace))
+    identity, values = identifying.result(), reading.result()
+    require_same_cluster(view, identity)
+    found = hosts_in(values)
+    where = f"{identity.server} kube-system {identity.uid or 'unknown'}"
+    seen = evidence("helm", f"helm get values {release} --namespace {namespace}", json.dumps({"hosts": found}), where)
+    wanted = [view.value(key) for key in hosts]
+    missing = [host for host in wanted if host.lower() not in found]
+    if not found:
+        return Finding(COULD_NOT_LOOK, f"the values of release {release} name no host", "", (seen,))
+    if missing:
+        text = f"release {release} is not configured with {', '.join(missing)}, but with {', '.join(found)}"
+        return Finding(BAD, text, "Download values.yml again after step 6, and run this step.", (seen,))
+    return Finding(GOOD, f"release {release} is configured with {', '.join(wanted)}", "", (seen,))
 
 
 def _told(workload: Workload) -> dict[str, Any]:

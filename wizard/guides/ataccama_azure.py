@@ -44,6 +44,7 @@ CLUSTER_LOOKUP = "cluster-lookup"
 
 _HOSTS = ("dpm_host", "minio_host")
 _AZURE_HINT = "Check the sign-in with `privatelink-wizard doctor`."
+_CLUSTER_HINT = "Check the kubeconfig and context with `privatelink-wizard doctor`."
 
 PUBLIC_UNTIL_DNS = (
     "Until DNS answers with the private address, the DPE goes on over the public internet, and everything looks fine."
@@ -210,6 +211,12 @@ async def _release(view: View, readers: Readers) -> Finding:
     from wizard.actions.helm_proof import check_release
 
     return await check_release(view, readers)
+
+
+async def _configured_hosts(view: View, readers: Readers) -> Finding:
+    from wizard.actions.helm_proof import check_hosts
+
+    return await check_hosts(view, readers, hosts=_HOSTS)
 
 
 async def _workloads(view: View, readers: Readers) -> Finding:
@@ -541,7 +548,7 @@ DNS = Step(
         Check(
             CLUSTER_LOOKUP,
             "Inside the cluster",
-            "Check the kubeconfig and context with `privatelink-wizard doctor`.",
+            _CLUSTER_HINT,
             _cluster_lookup,
             proves=False,
             settles=True,
@@ -648,15 +655,23 @@ UPDATE = Step(
         Check(
             "release",
             "Release",
-            "Check the kubeconfig and context with `privatelink-wizard doctor`.",
+            _CLUSTER_HINT,
             _release,
             deadline=30.0,
         ),
         Check(
             "workloads",
             "Workloads",
-            "Check the kubeconfig and context with `privatelink-wizard doctor`.",
+            _CLUSTER_HINT,
             _workloads,
+            deadline=30.0,
+        ),
+        Check(
+            "hosts",
+            "Configured hosts",
+            _CLUSTER_HINT,
+            _configured_hosts,
+            proves=False,
             deadline=30.0,
         ),
     ),
