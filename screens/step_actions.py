@@ -239,7 +239,6 @@ async def go_on_unproven(app: WizardApp, page: StepPage, place: ItemStep) -> Non
     setup = app.opened
     if not await _ready(app, page, place):
         return
-    suggest = getattr(app.offers, "unproven_reason", None)
     reason = await app.ask(
         Ask(
             "Go on without observed proof",
@@ -249,7 +248,6 @@ async def go_on_unproven(app: WizardApp, page: StepPage, place: ItemStep) -> Non
                 "ok" if text.strip() else "empty",
                 "" if text.strip() else "a reason is needed",
             ),
-            value=suggest(page.model.step) if suggest is not None else "",
             body=["The reason is written into the journal with your name, and every report shows it."],
         )
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.conftest import HELM_4
 from tests.end_to_end.harness import Machine
 from tests.end_to_end.piloted import Piloted
-from tests.end_to_end.walking import deploy, unproven, walk_to
+from tests.end_to_end.walking import deploy, proven, walk_to
 from tests.screens.harness import LARGE, SMALL, shown
 from wizard import opening
 from wizard.places import places
@@ -62,7 +62,7 @@ async def rehearsal(machine: Machine) -> None:
                 deploy(recorder)
                 recorder.keep()
                 recorder.send("C-n")
-                unproven(recorder)
+                proven(recorder)
                 recorder.keep()
 
             await asyncio.to_thread(walk)

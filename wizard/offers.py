@@ -135,12 +135,6 @@ class SandboxOffers(Offers):
         """Names for the items of `kind`."""
         return tuple(self._answers.items.get(kind, ()))
 
-    def unproven_reason(self, step: Step) -> str:
-        """Why `step` goes on without observed proof in the sandbox; "" when nothing is said."""
-        from wizard.answers import UNPROVEN_REASON
-
-        return one_line(self._answers.word(step, UNPROVEN_REASON))
-
 
 def seen_by(view: View, owner: str | None) -> View:
     """`view` with `owner` among its items and its relations worked out once, for the many reads of one field."""

@@ -94,7 +94,7 @@ def test_killed_at_step_5_and_resumed(machine4: Machine):
         terminal.send("C-n")
         # Where it was left: the same item, the next field, nothing asked twice.
         fill(terminal, ("MinIO host",))
-        done_for_me(terminal, "VNet of the DPE")
+        done_for_me(terminal, "VNet of the DPE", "DNS server to ask")
         terminal.send("C-q")
         assert terminal.exit_code() == 0
     after = machine4.events(NAME)

@@ -294,7 +294,7 @@ def _into_environment_name(document: dict[str, Any]) -> None:
 
 
 def _into_reason(document: dict[str, Any]) -> None:
-    document["fields"]["mark-updated"]["unproven_reason"] = f"the portal said {NAMELIKE} yesterday"
+    document["fields"].setdefault("mark-updated", {})["unproven_reason"] = f"the portal said {NAMELIKE} yesterday"
 
 
 def _into_attest(document: dict[str, Any]) -> None:

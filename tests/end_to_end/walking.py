@@ -12,6 +12,8 @@ class Terminal(Protocol):
 
     def send(self, *keys: str) -> None: ...
 
+    def screen(self) -> str: ...
+
     def wait(self, condition: str | Callable[[str], object], *, patience: float = 60.0) -> str: ...
 
 
@@ -20,8 +22,8 @@ PLACES = {
     3: ("endpoint", ("Link service alias", "Resource group", "VNet", "Subnet", "Endpoint name")),
     5: ("dpe", ("DPM host", "MinIO host")),
 }
-DONE_FOR_ME = {3: "Private IP", 5: "VNet of the DPE"}
-"""The steps that Azure is asked to do, each with its last field: that one may stay as it is."""
+DONE_FOR_ME = {3: ("Private IP",), 5: ("VNet of the DPE", "DNS server to ask")}
+"""The steps that Azure is asked to do, each with its last fields: they may stay as they are."""
 SEVEN = (
     "Registry", "Registry user", "Registry token", "Chart", "Chart version", "Release", "Namespace", "Values file",
 )  # fmt: skip
@@ -68,7 +70,7 @@ def walk_to(terminal: Terminal, last: int) -> None:
                 terminal.send("Enter")
             fill(terminal, labels)
             if number in DONE_FOR_ME:
-                done_for_me(terminal, DONE_FOR_ME[number])
+                done_for_me(terminal, *DONE_FOR_ME[number])
             else:
                 confirm(terminal, number)
         elif number in (4, 6):
@@ -76,7 +78,7 @@ def walk_to(terminal: Terminal, last: int) -> None:
         elif number == 7:
             fill(terminal, SEVEN)
         elif number == 8:
-            unproven(terminal)
+            proven(terminal)
 
 
 def confirm(terminal: Terminal, number: int) -> None:
@@ -91,13 +93,14 @@ def deploy(terminal: Terminal) -> None:
     done_for_me(terminal, "Timeout")
 
 
-def done_for_me(terminal: Terminal, last: str) -> None:
-    """Plan, yes, and what was done is observed. The field `last` stays as it is."""
+def done_for_me(terminal: Terminal, *left: str) -> None:
+    """Plan, yes, and what was done is observed. The fields `left` stay as they are."""
     terminal.wait("reads what is there, shows the plan")
     # From the last field Enter leads to the first choice.
-    terminal.wait(lambda shown: _focused(shown, last))
-    terminal.send("Enter")
-    terminal.wait(lambda shown: not _focused(shown, last))
+    for label in left:
+        terminal.wait(lambda shown, label=label: _focused(shown, label))  # type: ignore[misc]
+        terminal.send("Enter")
+        terminal.wait(lambda shown, label=label: not _focused(shown, label))  # type: ignore[misc]
     terminal.send("Enter")
     start(terminal)
     terminal.wait("This step is observed. Next step: goes on.")
@@ -120,15 +123,25 @@ def whole_job(terminal: Terminal) -> None:
     walk_to(terminal, 7)
     deploy(terminal)
     terminal.send("C-n")
-    unproven(terminal)
+    proven(terminal)
 
 
-def unproven(terminal: Terminal) -> None:
-    """Step 8 without a lookup from inside the cluster: without observed proof, for a reason."""
-    terminal.wait("[ Go on without proof ]")
-    terminal.send("Right")
-    terminal.wait("asks for the reason")
-    terminal.send("Enter")
-    terminal.wait("The reason is written into the journal")
+def proven(terminal: Terminal) -> None:
+    """Step 8, on proof: the look from inside the cluster, which is asked for once."""
+    terminal.wait("needs proof first")
+    look_inside(terminal)
+    terminal.wait("writes the words above with your name")
     terminal.send("Enter")
     terminal.wait("8 of 8")
+
+
+def look_inside(terminal: Terminal) -> None:
+    """Chooses the look from inside the cluster, and allows it in a running pod."""
+    while "Look inside: " not in terminal.screen():
+        shown = terminal.screen()
+        terminal.send("Right")
+        terminal.wait(lambda now, shown=shown: now != shown)  # type: ignore[misc]
+    terminal.send("Enter")
+    terminal.wait("Look from inside the cluster?")
+    terminal.send("Enter")
+    terminal.wait(lambda shown: "Look from inside the cluster?" not in shown)

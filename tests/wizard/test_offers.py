@@ -250,7 +250,7 @@ def written(folder: Path, change: Callable[[dict[str, dict[str, dict[str, object
     document = {
         "format": "privatelink-wizard.answers/1",
         "items": named,
-        "fields": {"connectivity": {"environment_name": "sandbox"}, "8": {"unproven_reason": "only a rehearsal"}},
+        "fields": {"connectivity": {"environment_name": "sandbox"}},
     }
     (folder / "token.txt").write_text(TOKEN.reveal() + "\n")
     (folder / "answers.yml").write_text(yaml.safe_dump(document))
@@ -341,11 +341,6 @@ def test_the_path_of_the_values_file_is_from_beside_the_answers(answers: Answers
 
 def test_words_and_names_of_the_portal(answers: Answers):
     offers = SandboxOffers(answers)
-    mark, dns = GUIDE.step("mark-updated"), GUIDE.step("dns")
-    assert mark is not None
-    assert dns is not None
-    assert offers.unproven_reason(mark) == "only a rehearsal"
-    assert offers.unproven_reason(dns) == ""
     assert [offers.item_names(kind) for kind in ("subscription", "endpoint", "dpe", "x")] == [
         ("main",), ("pe-weu",), ("dpe-01",), (),
     ]  # fmt: skip
