@@ -203,6 +203,45 @@ class DnsReader(Protocol):
     async def resolve(self, host: str, server: str | None = None) -> DnsAnswer: ...
 
 
+# ---------------------------------------------------------------- probes
+
+
+@dataclass(frozen=True, slots=True)
+class InsideAnswer:
+    """What the cluster's own resolver said, asked inside a pod. `command`, as shell text, is the first host's.
+
+    `answers` has one per host, in their order: `server` is "inside the cluster", `ttl` None.
+    """
+
+    pod: str
+    container: str
+    image: str
+    command: str
+    answers: tuple[DnsAnswer, ...]
+
+
+class ClusterProbe(Protocol):
+    """Looks hosts up from inside the cluster, which takes a right that a look does not have; so it is consented to.
+
+    Hosts are full names in lower case; ValueError for any other.
+    """
+
+    async def by_exec(self, release: str, namespace: str, hosts: Sequence[str]) -> InsideAnswer:
+        """Run a lookup in a running pod of the release."""
+        ...
+
+    async def by_pod(self, release: str, namespace: str, hosts: Sequence[str], *, name: str, mark: str) -> InsideAnswer:
+        """Make the pod `name` for it, like the release's own, and remove it, however that goes.
+
+        `mark` (a label's value) is what `sweep` finds it by. Problem `probe-pod-left` when it could not be removed.
+        """
+        ...
+
+    async def sweep(self, namespace: str, mark: str) -> tuple[str, ...]:
+        """Remove pods of `by_pod` with this mark that a killed program left; returns their names."""
+        ...
+
+
 # ---------------------------------------------------------------- together
 
 
@@ -222,3 +261,4 @@ class Writers:
 
     helm: HelmWriter | None = None
     azure: AzureWriter | None = None
+    probe: ClusterProbe | None = None
