@@ -207,6 +207,7 @@ async def connected(
     """
     _require_safe(environment)
     from wizard.adapters import azure, cluster, helm
+    from wizard.adapters.cluster_probe import ClusterProber
     from wizard.adapters.dns import DnsLooker
     from wizard.adapters.helm_commands import HelmConfig
     from wizard.adapters.helm_files import run_dir
@@ -252,7 +253,14 @@ async def connected(
                 helm=looker,
                 azure=azure.AzureLooker(target, azure_sdk) if target else None,
             )
-            yield readers, Writers(helm=actor, azure=azure.AzureActor(target, azure_sdk) if target else None)
+            yield (
+                readers,
+                Writers(
+                    helm=actor,
+                    azure=azure.AzureActor(target, azure_sdk) if target else None,
+                    probe=ClusterProber(environment.kubeconfig, environment.kube_context, sdk),
+                ),
+            )
         finally:
             await asyncio.gather(sdk.close(), azure_sdk.close())
 

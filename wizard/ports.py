@@ -203,14 +203,14 @@ class DnsReader(Protocol):
     async def resolve(self, host: str, server: str | None = None) -> DnsAnswer: ...
 
 
-# ---------------------------------------------------------------- DNS, asked inside the cluster
+# ---------------------------------------------------------------- probes
 
 
 @dataclass(frozen=True, slots=True)
 class InsideAnswer:
-    """What the cluster's own resolver said, asked inside a pod.
+    """What the cluster's own resolver said, asked inside a pod. `command`, as shell text, is the first host's.
 
-    `command` is what ran there for the first host, as shell text; the answers' `server` is `inside the cluster`.
+    `answers` has one per host, in their order: `server` is "inside the cluster", `ttl` None.
     """
 
     pod: str
@@ -229,18 +229,24 @@ class InsideReader(Protocol):
 
 
 class ClusterProbe(Protocol):
-    """Looks from inside the cluster. Each way needs a privilege and somebody's consent (DESIGN.md section 1, probe)."""
+    """Looks hosts up from inside the cluster, which takes a right that a look does not have; so it is consented to.
+
+    Hosts are full names in lower case; ValueError for any other.
+    """
 
     async def by_exec(self, release: str, namespace: str, hosts: Sequence[str]) -> InsideAnswer:
-        """Asks in a running pod of the release."""
+        """Run a lookup in a running pod of the release."""
         ...
 
     async def by_pod(self, release: str, namespace: str, hosts: Sequence[str], *, name: str, mark: str) -> InsideAnswer:
-        """Asks in a short-lived pod `name`, labelled with `mark`; it is removed whatever happens."""
+        """Make the pod `name` for it, like the release's own, and remove it, however that goes.
+
+        `mark` (a label's value) is what `sweep` finds it by. Problem `probe-pod-left` when it could not be removed.
+        """
         ...
 
     async def sweep(self, namespace: str, mark: str) -> tuple[str, ...]:
-        """Removes the pods labelled with `mark` that a killed program left; their names."""
+        """Remove pods of `by_pod` with this mark that a killed program left; returns their names."""
         ...
 
 

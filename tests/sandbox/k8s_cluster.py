@@ -21,6 +21,7 @@ from aiohttp import web
 from wizard.sandbox import ca
 from wizard.sandbox.kubeconfig import kubeconfig
 from wizard.sandbox.kubernetes import KubernetesApi, build_app
+from wizard.sandbox.kubernetes.programs import Names
 from wizard.sandbox.trace import Trace
 from wizard.sandbox.workdir import WorkDir
 
@@ -118,13 +119,14 @@ async def cluster(
     ready_after: float = READY_AFTER,
     state_path: Path | None = None,
     trace: Trace | None = None,
+    names: Names | None = None,
 ) -> AsyncIterator[Cluster]:
     """Serve the API for the length of the block."""
     work = WorkDir(directory)
     ca.ensure(work)
     token = secrets.token_urlsafe()
     api = KubernetesApi(state_path, ready_after)
-    app = build_app(api, token=token, faults=faults, trace=trace)
+    app = build_app(api, token=token, names=names, faults=faults, trace=trace)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

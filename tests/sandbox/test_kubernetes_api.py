@@ -83,7 +83,7 @@ async def test_reviews_agree_with_what_is_allowed(tmp_path: Path, faults: frozen
 
 
 async def test_unknown_kinds_and_parts_are_not_found(running: Cluster) -> None:
-    for path in ("/apis/example.com/v1/things", "/api/v1/things", f"{CORE}/pods/x/exec", "/apis/nothing/v1"):
+    for path in ("/apis/example.com/v1/things", "/api/v1/things", f"{CORE}/pods/x/attach", "/apis/nothing/v1"):
         refused = await running.call("GET", path)
         assert (refused.status, refused.body["reason"]) == (404, "NotFound"), path
 

@@ -19,7 +19,8 @@ NOT_EMULATED = (
     "most of Azure: there are subscriptions, VNets, private endpoints and private DNS zones, but no sign-in, no roles "
     "to assign, and nothing that packets flow through",
     "DNS but for the two host names, which resolve publicly until a private zone answers for them",
-    "real pods: workloads are said to be ready after a moment, and no container runs",
+    "real pods: workloads are said to be ready after a moment, and no container runs; in one that is ready getent and "
+    "nslookup answer for the cluster's DNS, and nothing else can be executed",
 )
 """One line each; whatever shows a sandbox shows these."""
 

@@ -1,8 +1,9 @@
 """Faults the sandbox can be started with (`sandbox --fault NAME`), to practise what goes wrong in earnest.
 
 This is only the list. Each server asks whether its fault is on: `wrong-token` and `registry-down` concern the
-registry, `forbidden`, `pods-never-ready` and `slow-pods` the Kubernetes API, those from `arm-throttled` on Azure; for
-`api-down` the process does not open its listener.
+registry, `forbidden`, `pods-never-ready`, `slow-pods`, `exec-forbidden` and `no-exec-tools` the Kubernetes API, the two
+beginning with `cluster-dns` what its pods resolve, those from `arm-throttled` on Azure; for `api-down` the process does
+not open its listener.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ FORBIDDEN = "forbidden"
 PODS_NEVER_READY = "pods-never-ready"
 SLOW_PODS = "slow-pods"
 API_DOWN = "api-down"
+EXEC_FORBIDDEN = "exec-forbidden"
+NO_EXEC_TOOLS = "no-exec-tools"
+CLUSTER_DNS_PUBLIC = "cluster-dns-public"
+CLUSTER_DNS_STALE = "cluster-dns-stale"
 ARM_THROTTLED = "arm-throttled"
 ARM_SLOW = "arm-slow"
 ARM_FORBIDDEN = "arm-forbidden"
@@ -71,6 +76,26 @@ FAULTS: dict[str, Fault] = {
             API_DOWN,
             "the Kubernetes API's port is closed",
             "helm: Kubernetes cluster unreachable: connection refused",
+        ),
+        Fault(
+            EXEC_FORBIDDEN,
+            "the cluster's user may not run anything in a pod",
+            'User "sandbox-admin" cannot get resource "pods/exec"; the lookup still works from a short-lived pod',
+        ),
+        Fault(
+            NO_EXEC_TOOLS,
+            "the DPE's image has nothing to look a host up with",
+            "exec: executable file not found in $PATH, for getent, nslookup and python3",
+        ),
+        Fault(
+            CLUSTER_DNS_PUBLIC,
+            "the cluster asks DNS servers of its own, which forward nothing to Azure",
+            "the zone answers privately here and still publicly from inside the cluster",
+        ),
+        Fault(
+            CLUSTER_DNS_STALE,
+            "the cluster's DNS keeps an answer for twenty seconds after it has changed",
+            "the lookup from inside the cluster is still the old one, then turns by itself",
         ),
         Fault(
             ARM_THROTTLED,

@@ -90,7 +90,8 @@ async def run(
                 resolver = names.Resolver(sandbox.kept.portal.hosts, azure)
                 server = DnsServer(resolver.resolve, resolver.known, ttl=TTL_SECONDS, trace=partial(trace.write, DNS))
                 await stack.enter_async_context(server.serve(sandbox.sockets[DNS]))
-                for name, app in _apps(sandbox, azure, faults, trace).items():
+                inside = names.ClusterResolver(resolver, faults)
+                for name, app in _apps(sandbox, azure, inside, faults, trace).items():
                     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
                     await runner.setup()
                     stack.push_async_callback(runner.cleanup)
@@ -139,13 +140,15 @@ def _write_files(work: WorkDir, kept: profile.Profile, info: SandboxInfo) -> Non
     write_private(work.answers, answers_yaml(info, kept.portal))
 
 
-def _apps(sandbox: _Sandbox, azure: arm.Arm, faults: frozenset[str], trace: Trace) -> dict[str, web.Application]:
+def _apps(
+    sandbox: _Sandbox, azure: arm.Arm, inside: names.ClusterResolver, faults: frozenset[str], trace: Trace
+) -> dict[str, web.Application]:
     """The applications to serve; one that a fault takes down is not among them."""
     kept, apps = sandbox.kept, {}
     if API_DOWN not in faults:
         api = kubernetes.KubernetesApi(sandbox.work.kubernetes)
         apps[KUBERNETES] = kubernetes.build_app(
-            api, token=kept.kube_token, user=kept.kube_user, faults=faults, trace=trace
+            api, token=kept.kube_token, user=kept.kube_user, names=inside, faults=faults, trace=trace
         )
     if REGISTRY_DOWN not in faults:
         charts = [pack(version) for version in (kept.portal.chart_version, kept.portal.chart_version_next)]

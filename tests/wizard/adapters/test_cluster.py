@@ -13,7 +13,7 @@ from aiohttp import web
 
 from state.problem import Problem
 from tests.sandbox.k8s_cluster import CONTEXT, Cluster, cluster, deployment, workload
-from wizard.adapters import cluster_calls
+from wizard.adapters import cluster_api
 from wizard.adapters.cluster import MODULES, ClusterLooker
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.ports import Right
@@ -100,11 +100,16 @@ async def test_a_missing_right_is_named(process, tmp_path):
         asked = (Right("create", "secrets", namespace="default"), Right("list", "pods", namespace="default"))
         allowed = {right.resource: right.allowed for right in await looker.rights(asked)}
         assert False in allowed.values()
-    problem = cluster_calls._forbidden(
+    problem = cluster_api.forbidden(
         '403 Forbidden: secrets is forbidden: User "jane" cannot list resource "secrets" in API group "" in the'
         ' namespace "ns"'
     )
     assert problem.what == "Your account may not list secrets in namespace ns."
+    problem = cluster_api.forbidden(
+        '403 Forbidden: pods "x" is forbidden: User "jane" cannot get resource "pods/log" in API group "" in the'
+        ' namespace "ns"'
+    )
+    assert problem.what == "Your account may not get pods/log in namespace ns."
 
 
 async def test_what_stands_in_the_way(api, process, tmp_path):

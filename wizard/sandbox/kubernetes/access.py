@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wizard.sandbox.faults import FORBIDDEN
+from wizard.sandbox.faults import EXEC_FORBIDDEN, FORBIDDEN
 from wizard.sandbox.kubernetes.errors import forbidden
-from wizard.sandbox.kubernetes.resources import RESOURCES, SECRETS, VERBS, Obj, Resource
+from wizard.sandbox.kubernetes.resources import PODS, RESOURCES, SECRETS, VERBS, Obj, Resource
 
 EVERY = "*"
 
@@ -29,17 +29,22 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Verbs on a resource that are refused; `*` stands for all verbs, an empty tuple of namespaces for all of them."""
+    """Verbs on a resource that are refused; `*` stands for all verbs, an empty tuple of namespaces for all of them.
+
+    `subresource` limits it to that part of the resource.
+    """
 
     resource: Resource
     verbs: tuple[str, ...] = (EVERY,)
     namespaces: tuple[str, ...] = ()
+    subresource: str = ""
 
     def denies(self, request: Request) -> bool:
         """Whether the request needs something this takes away; one for `*` needs everything."""
         return (
             request.group in (self.resource.group, EVERY)
             and request.resource in (self.resource.plural, EVERY)
+            and (not self.subresource or self.subresource == request.subresource or request.resource == EVERY)
             and (EVERY in self.verbs or request.verb in (*self.verbs, EVERY))
             and (not self.namespaces or request.namespace in (*self.namespaces, ""))
         )
@@ -82,9 +87,11 @@ class Access:
             return [{"verbs": [EVERY], "apiGroups": [EVERY], "resources": [EVERY]}]
         rules = []
         for resource in RESOURCES:
-            asked = (Request(verb, resource.group, resource.plural, namespace=namespace) for verb in VERBS)
-            if verbs := [request.verb for request in asked if self.allows(request)]:
-                rules.append({"verbs": verbs, "apiGroups": [resource.group], "resources": [resource.plural]})
+            for part in ("", *resource.subresources):
+                asked = (Request(verb, resource.group, resource.plural, part, namespace) for verb in VERBS)
+                if verbs := [request.verb for request in asked if self.allows(request)]:
+                    whole = f"{resource.plural}/{part}" if part else resource.plural
+                    rules.append({"verbs": verbs, "apiGroups": [resource.group], "resources": [whole]})
         return rules
 
 
@@ -95,4 +102,5 @@ def _request(attributes: Obj) -> Request:
 
 def denials_for(faults: frozenset[str]) -> tuple[Denial, ...]:
     """What the sandbox's faults take away: `forbidden` is a role without secrets, where helm keeps its releases."""
-    return (Denial(SECRETS),) if FORBIDDEN in faults else ()
+    taken = {FORBIDDEN: Denial(SECRETS), EXEC_FORBIDDEN: Denial(PODS, subresource="exec")}
+    return tuple(denial for fault, denial in taken.items() if fault in faults)

@@ -10,7 +10,7 @@ VERSION = "v1.34.1"
 AGGREGATED = "APIGroupDiscoveryList"
 AGGREGATED_TYPE = f"application/json;g=apidiscovery.k8s.io;v=v2;as={AGGREGATED}"
 
-_SUBRESOURCE_VERBS = {"log": ("get",), "finalize": ("update",)}
+_SUBRESOURCE_VERBS = {"log": ("get",), "finalize": ("update",), "exec": ("create", "get")}
 
 
 def version() -> Obj:
@@ -70,6 +70,8 @@ def _subresource_verbs(name: str) -> list[str]:
 def _response_kind(resource: Resource, subresource: str) -> Obj:
     if subresource == "scale":
         return {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+    if subresource == "exec":
+        return {"group": "", "version": "v1", "kind": "PodExecOptions"}
     return {"group": resource.group, "version": resource.version, "kind": resource.kind}
 
 

@@ -78,7 +78,7 @@ def _cluster_wide(group_version: str, plural: str, kind: str, short: str = "", s
 
 NAMESPACES = _cluster_wide("v1", "namespaces", "Namespace", "ns", "status finalize")
 NODES = _cluster_wide("v1", "nodes", "Node", "no", "status")
-PODS = _namespaced("v1", "pods", "Pod", "po", "status log")
+PODS = _namespaced("v1", "pods", "Pod", "po", "status log exec")
 SERVICES = _namespaced("v1", "services", "Service", "svc", "status")
 SECRETS = _namespaced("v1", "secrets", "Secret")
 CONFIG_MAPS = _namespaced("v1", "configmaps", "ConfigMap", "cm")

@@ -12,8 +12,19 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from wizard.sandbox.faults import PODS_NEVER_READY, SLOW_PODS
-from wizard.sandbox.kubernetes import bodies, discovery, lists, logs, patches, paths, shapes, tables, validation
+from wizard.sandbox.faults import NO_EXEC_TOOLS, PODS_NEVER_READY, SLOW_PODS
+from wizard.sandbox.kubernetes import (
+    bodies,
+    discovery,
+    exec_socket,
+    lists,
+    logs,
+    patches,
+    paths,
+    shapes,
+    tables,
+    validation,
+)
 from wizard.sandbox.kubernetes.access import Access, denials_for
 from wizard.sandbox.kubernetes.api import KubernetesApi
 from wizard.sandbox.kubernetes.errors import (
@@ -26,6 +37,7 @@ from wizard.sandbox.kubernetes.errors import (
 )
 from wizard.sandbox.kubernetes.objects import key_of
 from wizard.sandbox.kubernetes.paths import Target
+from wizard.sandbox.kubernetes.programs import Names, NoNames, Programs
 from wizard.sandbox.kubernetes.resources import JOBS, PODS, Obj, Resource
 from wizard.sandbox.kubernetes.watch import Watches
 from wizard.sandbox.trace import Trace
@@ -44,15 +56,17 @@ def build_app(
     *,
     token: str,
     user: str = "sandbox-admin",
+    names: Names | None = None,
     faults: frozenset[str] = frozenset(),
     trace: Trace | None = None,
 ) -> web.Application:
     """The API as a web application; it starts and stops `api`'s controllers with itself.
 
-    `token` is the one bearer accepted, `user` who that is. Of `faults` it knows `forbidden`, `pods-never-ready`
-    and `slow-pods`.
+    `token` is the one bearer accepted, `user` who that is; `names` is what pods resolve, None for a DNS without names.
+    Of `faults` it knows `forbidden`, `pods-never-ready`, `slow-pods`, `exec-forbidden` and `no-exec-tools`.
     """
-    server = _Server(api, Access(user, denials_for(faults)), token)
+    programs = Programs(names or NoNames(), missing=NO_EXEC_TOOLS in faults)
+    server = _Server(api, Access(user, denials_for(faults)), token, programs)
     api.controllers.kubelet.pull_fails = PODS_NEVER_READY in faults
     if SLOW_PODS in faults:
         api.controllers.kubelet.ready_after = SLOW_READY_AFTER
@@ -91,16 +105,15 @@ def _json(body: Obj, status: int = 200) -> web.Response:
 class _Server:
     """Handles requests to `api` made with the bearer `token` by the user of `access`."""
 
-    def __init__(self, api: KubernetesApi, access: Access, token: str) -> None:
+    def __init__(self, api: KubernetesApi, access: Access, token: str, programs: Programs) -> None:
         self.watches = Watches(api.objects.store)
         self._api = api
         self._objects = api.objects
         self._access = access
         self._bearer = f"Bearer {token}".encode()
+        self._programs = programs
         # Parts of objects that are served, besides `status` and `finalize`, which are written like the object itself.
-        # `exec` goes here, and into PODS' subresources (resources.py) so that discovery tells of it: a WebSocket with
-        # the protocol v5.channel.k8s.io; the verb to check is `create`, or `get` for clients that upgrade a GET.
-        self._subresources: dict[str, _ObjectHandler] = {"log": self._log, "scale": self._scale}
+        self._subresources: dict[str, _ObjectHandler] = {"log": self._log, "scale": self._scale, "exec": self._exec}
 
     @property
     def require_bearer(self) -> Middleware:
@@ -255,7 +268,12 @@ class _Server:
     async def _log(self, request: web.Request, target: Target) -> web.StreamResponse:
         if request.method != "GET" or target.resource is not PODS:
             raise method_not_allowed()
-        return web.Response(text=logs.log(self._objects.get(target.key), request.query))
+        return web.Response(text=logs.log(self._objects.get(target.key), request.query, self._programs))
+
+    async def _exec(self, request: web.Request, target: Target) -> web.StreamResponse:
+        # A WebSocket begins as a GET; since 1.35 a server wants the verb that does not merely look all the same.
+        self._access.check("create", target.resource, target.subresource, target.namespace, target.name)
+        return await exec_socket.serve(request, self._objects.get(target.key), self._programs)
 
     async def _scale(self, request: web.Request, target: Target) -> web.StreamResponse:
         scale = _scale_of(self._objects.get(target.key))
