@@ -55,7 +55,7 @@ async def cluster_lookup(
         return Finding(COULD_NOT_LOOK, f"one of these is not entered yet: {', '.join(labels)}", "Enter them.")
     identity = await readers.cluster.identity()
     require_same_cluster(view, identity)
-    answer = await readers.inside.lookup(where[0], where[1], names, identity.server)
+    answer = await readers.inside.lookup(where[0], where[1], tuple(names), identity.server)
     told = json.dumps({one.host: {"addresses": sorted(one.addresses), "error": one.error} for one in answer.answers})
     seen = evidence(
         "DNS inside the cluster",
