@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Input, OptionList
+from textual.widgets import Button, Input, OptionList
 
+from screens.chrome import Choices
 from screens.dialogs import Note
 from screens.field import FieldRow
 from screens.page import Sheet
@@ -430,6 +431,15 @@ async def test_resizing_keeps_what_is_typed(tmp_path: Path):
             assert at.row("subscription_id").input.has_focus
         assert at.row("subscription_id").input.value == "8d2f41c7-----"
         assert at.value("subscription/main", "subscription_id") == SUBSCRIPTION
+
+
+async def test_choices_take_the_focus_at_once(tmp_path: Path):
+    """Later they may be gone: a focus on a button that is taken away takes every key, and nothing answers any more."""
+    async with at_step(tmp_path, REGISTER, filled) as at:
+        await at.at("subscription_id")
+        choices = at.page.query_one(Choices)
+        choices.focus_first()
+        assert at.app.focused in choices.query(Button)
 
 
 async def test_quitting_saves_what_was_typed_last(tmp_path: Path):
