@@ -100,7 +100,7 @@ class WizardApp(App[int]):
             return
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, lambda: self.do(self._end()))
+            loop.add_signal_handler(number, lambda: self._leave(self._end()))
         # Not every terminal says so when it goes; without this the program would go on for nobody.
         self.set_interval(TERMINAL_SECONDS, self._notice_the_end)
 
@@ -108,7 +108,7 @@ class WizardApp(App[int]):
         from wizard.opening import terminal_gone
 
         if terminal_gone():
-            self.do(self._end())
+            self._leave(self._end())
 
     async def _end(self) -> None:
         from screens.opening import close
@@ -248,7 +248,7 @@ class WizardApp(App[int]):
         if len(self.screen_stack) > 2:
             self.pop_screen()
         else:
-            self.do(self._quit())
+            self._leave(self._quit())
 
     def action_help(self) -> None:
         """What this screen is for, its keys and the glyphs."""
@@ -281,7 +281,7 @@ class WizardApp(App[int]):
 
     async def action_quit(self) -> None:
         """Asks when something runs, else ends."""
-        self.do(self._quit())
+        self._leave(self._quit())
 
     def action_interrupt(self) -> None:
         """^c copies a selection and never ends the program: that would be too near to copying."""
@@ -290,6 +290,15 @@ class WizardApp(App[int]):
             self.copy(selection)
         else:
             self.notify("^q quits.", markup=False)
+
+    def _leave(self, closing: Coroutine[Any, Any, None]) -> None:
+        """Closes the setup; what is being typed is saved first, as it is when a field is left."""
+        from screens.page import Page
+
+        for screen in self.screen_stack:
+            if isinstance(screen, Page):
+                screen.keep_typed()
+        self.do(closing)
 
     async def _quit(self) -> None:
         from screens.opening import leave
@@ -334,7 +343,7 @@ class WizardApp(App[int]):
         for theme in THEMES:
             if theme.name != self.theme:
                 yield SystemCommand(f"Colours: {theme.name}", "changes the colours", self._theming(theme.name))
-        yield SystemCommand("Quit", "asks first when something runs (^q)", lambda: self.do(self._quit()))
+        yield SystemCommand("Quit", "asks first when something runs (^q)", lambda: self._leave(self._quit()))
 
     def _caller(self, screen: Screen[Any], action: str) -> Callable[[], None]:
         def call() -> None:

@@ -208,7 +208,9 @@ class Choices(Attached, Vertical):
         buttons = list(self.query(Button))
         chosen = next((button for button in buttons if button.name == preferred), buttons[0] if buttons else None)
         if chosen is not None:
-            chosen.focus()
+            # At once: Textual would do it later, even when these buttons have been taken away by then, and a focus
+            # on what is gone takes every key.
+            self.screen.set_focus(chosen)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Tells the screen which choice it was."""

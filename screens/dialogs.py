@@ -21,6 +21,7 @@ from screens.lists import MarkedList
 from screens.page import Sheet
 from state.problem import Problem
 from wizard.text import clean, visible
+from wizard.work import ended_badly
 
 DETAIL_LINES = 200
 SEEN_SECONDS = 0.4
@@ -134,7 +135,7 @@ class Note(Sheet):
 
 def problem_lines(problem: Problem, width: int, *, title: str = "", details: int = DETAIL_LINES) -> list[Content]:
     """A problem on the screen: what, means, todo, and the last lines that the other program said."""
-    state = "not yet" if problem.exit_code == 3 else "failed"
+    state = ended_badly(problem)
     head = join(word(state, f"{title or state}   ", bold=True))
     first, *more = wrapped(
         problem.what, max(10, width - head.cell_length), "$error bold" if state == "failed" else STRONG
@@ -149,7 +150,7 @@ def problem_lines(problem: Problem, width: int, *, title: str = "", details: int
             join(lead if index == 0 else Content(" " * lead.cell_length), one) for index, one in enumerate(pieces)
         ]
     said = [one for one in visible(problem.detail).strip().splitlines() if one.strip()] if problem.detail else []
-    for one in said[-details:]:
+    for one in said[max(0, len(said) - details) :]:
         lines += wrapped(one, width, QUIET, indent=2)
     return lines
 

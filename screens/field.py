@@ -339,6 +339,8 @@ class FieldRow(Lines):
             return [(COULD_NOT_LOOK, known.why)]
         if said:
             return []
+        if known is not None and known.state == LOOKING and known.told:
+            return [("", known.told)]
         asking = f"asking {SOURCE}; " if known is not None and known.state == LOOKING else ""
         return [("", f"{asking}f3 lists {known.counted if known is not None and known.rows else 'them'}")]
 

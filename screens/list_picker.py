@@ -190,6 +190,8 @@ class PickListed(Sheet):
         if known.state == LOOKING:
             rows = f"; {so_far} so far" if known.rows else ""
             parts.append((LOOKING, f"asking {SOURCE}{who} {lasting(known.seconds())}{rows}"))
+            if known.told:
+                parts.append(("", known.told))
         elif known.state == COMPLETE:
             nothing = f"there are no {known.of.things} to be seen"
             parts.append(("", f"{so_far if known.rows else nothing}, read {when(known.ts, now())}{who}"))

@@ -50,6 +50,9 @@ class _Common(Attached):
         """No key acts on a screen that is not drawn yet: what leaves before it has come ends the app."""
         return cast("Widget", self).is_mounted
 
+    def keep_typed(self) -> None:
+        """The page is about to be left for good: what is being typed into it is finished."""
+
     def list_changed(self) -> None:
         """There is more of a list that is read in the background: show it."""
 

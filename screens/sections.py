@@ -5,18 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from screens.dialogs import problem_lines
 from screens.glyphs import HEAVY, LIGHT, drawable, shown, sign, style_of
 from screens.grid import LABEL, PLAIN, QUIET, STRONG, heading, ink, join, line, row, under_value, word, wrapped
-from screens.step_model import Callout, CheckLine, StepModel, Words
+from screens.step_model import MESSAGE, Callout, CheckLine, StepModel, Words
 from screens.times import lasting, when
 from state.clock import now
 from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Plan
-from wizard.work import LOOKING, PLANNING, RESUMING, Part, Phase, Work
+from wizard.work import LOOKING, PLANNING, RESUMING, Part, Phase, Work, ended_badly
 
 _COUNTED = ((CREATE, "to create"), (CHANGE, "to change"), (REMOVE, "to remove"), (SAME, "already so"))
+BEFORE_REASON = 3 + LABEL + 10 + 11
+"""Cells before what is said of a phase or a part: glyph, name, result, seconds."""
 PLAN_ROWS = 14
 """Changes shown; the confirmation has them all."""
 
@@ -61,8 +64,8 @@ def warning_lines(text: str, width: int) -> list[Content]:
 
 
 def callout(model: StepModel, width: int, *, tall: bool) -> list[Content]:
-    """A bad truth: it outranks the fields."""
-    return _callout_lines(model.callout, width) if model.callout else []
+    """A bad truth: it outranks the fields, and not what is being done about it."""
+    return _callout_lines(model.callout, width) if model.callout and not model.busy else []
 
 
 def _callout_lines(callout: Callout, width: int) -> list[Content]:
@@ -76,13 +79,17 @@ def _callout_lines(callout: Callout, width: int) -> list[Content]:
 
 
 def problem(model: StepModel, width: int, *, tall: bool) -> list[Content]:
-    """What went wrong while acting, in full where there is room; f4 has the rest."""
-    return problem_lines(model.problem, width, details=6 if tall else 3) if model.problem else []
+    """What went wrong while acting, in full where there is room; f4 has the rest.
+
+    A message to be sent is behind its own button: the end of it alone says nothing.
+    """
+    details = 0 if any(choice.id == MESSAGE for choice in model.choices) else 6 if tall else 3
+    return problem_lines(model.problem, width, details=details) if model.problem else []
 
 
 def words(model: StepModel, width: int, *, tall: bool) -> list[Content]:
     """The exact words that are confirmed, and who confirmed them."""
-    return _words_lines(model.words, width) if model.words else []
+    return _words_lines(model.words, width) if model.words and not model.busy else []
 
 
 def _words_lines(words: Words, width: int) -> list[Content]:
@@ -180,8 +187,8 @@ def _running_lines(
 ) -> list[Content]:
     """Elapsed over the time limit, one row a phase, and a row for each workload that is waited for."""
     about = f"usually {lasting(usual[0])} to {lasting(usual[1])}" if usual else ""
-    state = "running" if work.running else "failed" if work.problem else "done"
-    title = {"running": "Cancelling" if work.cancelling else "Running", "failed": "Ended", "done": "Done"}[state]
+    state = "running" if work.running else ended_badly(work.problem) if work.problem else "done"
+    title = {"running": "Cancelling" if work.cancelling else "Running", "done": "Done"}.get(state, "Ended")
     lines = [heading(width, title, about, f"since {when(work.since, now())}")]
     lines += _bar(work, usual, width, state)
     at = work.begun + work.elapsed()
@@ -192,7 +199,10 @@ def _running_lines(
         phases = phases[-1:]
     lines += [_of_phase(phase, at, width) for phase in phases]
     workloads = [part for part in work.parts.values() if part.counted]
-    lines += [_of_thing(part, doer, at, width) for part in list(work.parts.values())[-1:] if not part.counted]
+    for part in list(work.parts.values())[-1:]:
+        # What it was waited for until it ended is no news any more.
+        if not part.counted and (work.running or part.ready >= part.wanted):
+            lines += _of_thing(part, doer, at, width)
     if workloads:
         ready = sum(part.ready >= part.wanted for part in workloads)
         done = ready == len(workloads)
@@ -254,16 +264,12 @@ def _label(name: str) -> tuple[str, str]:
     return (name[:cut], name[cut + 1 :]) if cut > 0 else (name, "")
 
 
-def _of_thing(part: Part, doer: str, at: float, width: int) -> Content:
+def _of_thing(part: Part, doer: str, at: float, width: int) -> list[Content]:
     ready = part.ready >= part.wanted
-    return _phase_line(
-        width,
-        "done" if ready else "not yet",
-        f"  {doer} says",
-        "there" if ready else "waiting",
-        part.seconds(at),
-        part.reason,
-    )
+    state, result = ("done", "there") if ready else ("not yet", "waiting")
+    fits = cell_len(part.reason) <= width - BEFORE_REASON
+    first = _phase_line(width, state, f"  {doer} says", result, part.seconds(at), part.reason if fits else "")
+    return [first] if fits else [first, *under_value(part.reason, width, QUIET if ready else PLAIN)]
 
 
 def _of_part(part: Part, at: float, width: int) -> Content:

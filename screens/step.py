@@ -203,7 +203,7 @@ class StepPage(Page):
         """Focus on the first field that is not right, else on the first choice."""
         self._ticking = self.set_interval(TICK_SECONDS, self._tick, pause=True)
         self._refresh()
-        self.call_after_refresh(self._focus_first)
+        self.call_after_refresh(self.focus_first)
 
     def setup_changed(self) -> None:
         """Shows what is so now."""
@@ -227,8 +227,12 @@ class StepPage(Page):
             self._read_list(here)
 
     def list_changed(self) -> None:
-        """There is more of a list: the field one is in offers it."""
-        row = self._focused_row() if self.is_mounted and self.wizard.setup is not None else None
+        """There is more of a list: the field one is in offers it. Without a sign-in there is none: that is offered."""
+        if not self.is_mounted or self.wizard.setup is None:
+            return
+        if (view := self.view) is not None and self.open.lists.unsigned(view) != self.model.asks_to_sign_in:
+            self.setup_changed()
+        row = self._focused_row()
         if row is not None and row.model.field.lists is not None:
             row.listed()
 
@@ -283,9 +287,9 @@ class StepPage(Page):
 
     def _keep_focus(self) -> None:
         if self.is_mounted and (self.focused is None or not self.focused.is_attached):
-            self._focus_first()
+            self.focus_first()
 
-    def _focus_first(self) -> None:
+    def focus_first(self) -> None:
         """The first field that is not right, else the first choice; never Cancel."""
         wrong = {model.key for model in missing_fields(self.model.fields, acting=self.model.step.action is not None)}
         row = next((row for row in self.query(FieldRow) if row.model.key in wrong), None)
@@ -346,7 +350,11 @@ class StepPage(Page):
             self._refresh()
             await self._offer()
         self.query_one("#scroll", VerticalScroll).scroll_home(animate=False)
-        self._focus_first()
+        self.focus_first()
+
+    def keep_typed(self) -> None:
+        """Fields are left, as by Next."""
+        self._leave_fields()
 
     def _leave_fields(self) -> None:
         for row in self.query(FieldRow):

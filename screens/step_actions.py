@@ -73,7 +73,8 @@ async def chosen(app: WizardApp, page: StepPage, choice: str) -> None:
     elif choice == SIGN_IN:
         from screens.sign_in import sign_in
 
-        await sign_in(app)
+        if await sign_in(app):
+            page.focus_first()  # there, a list that could not be read is read again
     elif place is not None and choice == LOOK:
         page.action_look()
     elif place is not None and (act := _AT_PLACE.get(choice)) is not None:

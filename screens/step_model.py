@@ -17,6 +17,7 @@ from wizard.status import (
     FAILED,
     OBSERVED,
     OK,
+    RUNNING,
     STALE,
     WAITING,
     Status,
@@ -117,12 +118,25 @@ class StepModel:
     @property
     def shows_work(self) -> bool:
         """Whether something acts here, or did."""
-        return self.work is not None and self.work.kind in (ACTING, RESUMING)
+        return _shows(self.work)
 
     @property
     def busy(self) -> bool:
         """Whether something acts here now: then that is what is shown."""
-        return self.work is not None and self.work.running and self.shows_work
+        return _acts(self.work)
+
+    @property
+    def asks_to_sign_in(self) -> bool:
+        """Whether signing in to Azure is offered."""
+        return SIGN_IN_FIRST in self.choices
+
+
+def _shows(work: Work | None) -> bool:
+    return work is not None and work.kind in (ACTING, RESUMING)
+
+
+def _acts(work: Work | None) -> bool:
+    return work is not None and work.running and _shows(work)
 
 
 def step_model(setup: OpenSetup, offers: Offers | None, step: Step, item_step: ItemStep | None) -> StepModel:
@@ -179,7 +193,9 @@ def _tabs(setup: OpenSetup, status: SetupStatus, step: Step) -> tuple[Tab, ...]:
         return ()
     found = []
     for place in item_steps(setup.guide, setup.session.snapshot, step):
-        state, text = place_word(setup.guide, status, place)
+        work = setup.work.get(place)
+        # Between two changes, or two tries of one, the work goes on all the same.
+        state, text = (RUNNING, RUNNING) if _acts(work) else place_word(setup.guide, status, place)
         names_of = [item.partition("/")[2] for item in place.items]
         found.append(Tab(place, " by ".join(names_of), state, text))
     return tuple(found)
@@ -334,7 +350,7 @@ def _choices(
     button: str,
 ) -> list[Choice]:
     found = status.item_steps[view.item_step]
-    if work is not None and work.running and work.kind in (ACTING, RESUMING):
+    if work is not None and _acts(work):
         return _while_running(view, work)
     look = Choice(LOOK, "Look again", "Look again: asks what is so now; changes nothing.")
     choices: list[Choice] = []

@@ -56,14 +56,16 @@ class Row:
 class Known:
     """What is known of a list. `rows` come while it is LOOKING; of an earlier read they stay until it has ended.
 
-    `who`: as whom it is read. `ts`: when it was complete (RFC 3339 UTC), empty before. `remarks`: what it lacks, and
-    why. `problem`: why it could not be read to its end. `begun` and `ended`: seconds on the monotonic clock.
+    `who`: as whom it is read. `told`: what Azure let us know meanwhile. `ts`: when it was complete (RFC 3339 UTC),
+    empty before. `remarks`: what it lacks, and why. `problem`: why it could not be read to its end. `begun` and
+    `ended`: seconds on the monotonic clock.
     """
 
     of: ListOf
     state: str = LOOKING
     rows: tuple[Row, ...] = ()
     who: str = ""
+    told: str = ""
     ts: str = ""
     remarks: tuple[str, ...] = ()
     problem: Problem | None = None
@@ -203,6 +205,13 @@ class Lists:
         self.on_change()
         return begun
 
+    def told(self, text: str) -> None:
+        """What Azure lets us know while it is asked, as that it has one wait: it is about every list being read."""
+        for key, known in self._known.items():
+            if known.state == LOOKING:
+                self._known[key] = replace(known, told=one_line(text))
+        self.on_change()
+
     async def _read(self, key: Key, view: View, reads: _Reads) -> None:
         before, found = self._known[key].rows, dict[str, Row]()
         try:
@@ -227,6 +236,7 @@ class Lists:
             known,
             rows=tuple(rows.values()) if rows is not None else known.rows,
             who=batch.who or known.who,
+            told="",
             remarks=(*known.remarks, batch.remark) if batch.remark else known.remarks,
         )
         self.on_change()

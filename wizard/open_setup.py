@@ -286,9 +286,11 @@ class OpenSetup:
         self.on_change()
 
     def _told(self, text: str) -> None:
-        """What an adapter has to say while a call goes on belongs to the work that called it."""
+        """What an adapter has to say while a call goes on belongs to the work that called it, else to the lists."""
         work = _working.get()
-        if work is not None and work.running:
+        if work is None:
+            self.lists.told(text)
+        elif work.running:
             work.report(Moment("line", text))
             self.on_change()
 

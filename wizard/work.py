@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from state.clock import now
-from state.problem import Problem
+from state.problem import EXIT_NOT_YET, Problem
 from wizard.guide import ItemStep, Moment
 from wizard.sign_in import CODES
 from wizard.text import clean
@@ -17,6 +17,11 @@ LOG_LINES = 10_000
 """Lines kept; helm's own output stays far below, a runaway one must not fill the memory."""
 
 PLANNING, ACTING, LOOKING, RESUMING = "planning", "acting", "looking", "resuming"
+
+
+def ended_badly(problem: Problem) -> str:
+    """The word for what ended with a problem: `not yet` where it takes time or a person, else `failed`."""
+    return "not yet" if problem.exit_code == EXIT_NOT_YET else "failed"
 
 
 @dataclass(slots=True)
@@ -95,8 +100,7 @@ class Work:
         if moment.timeout:
             self.timeout = moment.timeout
         if moment.kind == "phase":
-            self._end_phase(at, "done")
-            self.phases.append(Phase(self._shown(moment.text), at))
+            self._phase(self._shown(moment.text), at)
             self._write(moment.text)
         elif moment.kind == "line":
             self._write(moment.text)
@@ -116,8 +120,14 @@ class Work:
         self.problem = problem
         if problem is not None:
             self.missed(problem)
-        self._end_phase(at, state or ("failed" if problem else "done"))
+        self._end_phase(at, state or (ended_badly(problem) if problem else "done"))
         self.ended = at
+
+    def _phase(self, name: str, at: float) -> None:
+        if self.phases and self.phases[-1].ended is None and self.phases[-1].name == name:
+            return  # another try of the same, which has not ended well before
+        self._end_phase(at, "done")
+        self.phases.append(Phase(name, at))
 
     def _part(self, moment: Moment, ready: int, wanted: int, at: float) -> None:
         name, _, reason = self._shown(moment.text).partition(": ")

@@ -18,12 +18,14 @@ class Terminal(Protocol):
 
 
 PLACES = {
-    2: ("subscription", ("Subscription ID",)),
-    3: ("endpoint", ("Link service alias", "Resource group", "VNet", "Subnet", "Endpoint name")),
-    5: ("dpe", ("DPM host", "MinIO host")),
+    2: ("Subscription ID",),
+    3: ("Link service alias", "Resource group", "VNet", "Subnet", "Endpoint name"),
+    5: ("DPM host", "MinIO host"),
 }
+"""The steps that are about an item, each with the fields to fill in."""
 DONE_FOR_ME = {3: ("Private IP",), 5: ("VNet of the DPE", "DNS server to ask")}
 """The steps that Azure is asked to do, each with its last fields: they may stay as they are."""
+OBSERVED = "This step is observed. Next step: goes on."
 SEVEN = (
     "Registry", "Registry user", "Registry token", "Chart", "Chart version", "Release", "Namespace", "Values file",
 )  # fmt: skip
@@ -60,30 +62,38 @@ def walk_to(terminal: Terminal, last: int) -> None:
     fill(terminal, ("Environment name",))
     confirm(terminal, 1)
     for number in range(2, last + 1):
-        terminal.send("C-n")
-        if number in PLACES:
-            adds, labels = PLACES[number]
-            if adds:
-                terminal.wait("[ Add a ")
-                terminal.send("Enter")
-                terminal.wait("It is only what this setup calls it")
-                terminal.send("Enter")
-            fill(terminal, labels)
-            if number in DONE_FOR_ME:
-                done_for_me(terminal, *DONE_FOR_ME[number])
-            else:
-                confirm(terminal, number)
-        elif number in (4, 6):
-            confirm(terminal, number)
-        elif number == 7:
-            fill(terminal, SEVEN)
-        elif number == 8:
-            proven(terminal)
+        enter(terminal, number)
+        take(terminal, number)
+
+
+def enter(terminal: Terminal, number: int) -> None:
+    """Goes on to a step, and adds the item that it is about."""
+    terminal.send("C-n")
+    if number in PLACES:
+        terminal.wait("[ Add a ")
+        terminal.send("Enter")
+        terminal.wait("It is only what this setup calls it")
+        terminal.send("Enter")
+
+
+def take(terminal: Terminal, number: int) -> None:
+    """Takes the step that is shown to its end."""
+    if number in PLACES:
+        fill(terminal, PLACES[number])
+    if number in DONE_FOR_ME:
+        done_for_me(terminal, *DONE_FOR_ME[number])
+    elif number in (2, 4, 6):
+        confirm(terminal, number)
+    elif number == 7:
+        fill(terminal, SEVEN)
+    elif number == 8:
+        proven(terminal)
 
 
 def confirm(terminal: Terminal, number: int) -> None:
     """Confirms a step's exact words."""
-    terminal.wait("writes the words above with your name")
+    # The line is there before the field is left; an Enter that comes then goes on to the second choice.
+    terminal.wait(lambda shown: "writes the words above with your name" in shown and not re.search("▌[·✓…✗] ", shown))
     terminal.send("Enter")
     terminal.wait("This step is attested. Next step: goes on.")
 
@@ -95,6 +105,13 @@ def deploy(terminal: Terminal) -> None:
 
 def done_for_me(terminal: Terminal, *left: str) -> None:
     """Plan, yes, and what was done is observed. The fields `left` stay as they are."""
+    planned(terminal, *left)
+    start(terminal)
+    terminal.wait(OBSERVED)
+
+
+def planned(terminal: Terminal, *left: str) -> str:
+    """Over the last fields, which stay as they are, to the plan, which is shown before anything changes."""
     terminal.wait("reads what is there, shows the plan")
     # From the last field Enter leads to the first choice.
     for label in left:
@@ -102,17 +119,16 @@ def done_for_me(terminal: Terminal, *left: str) -> None:
         terminal.send("Enter")
         terminal.wait(lambda shown, label=label: not _focused(shown, label))  # type: ignore[misc]
     terminal.send("Enter")
-    start(terminal)
-    terminal.wait("This step is observed. Next step: goes on.")
+    return terminal.wait("[ Start ]")
 
 
-def start(terminal: Terminal) -> None:
+def start(terminal: Terminal, yes: str = "Start") -> None:
     """Says yes to the plan. A key that comes before it can have been read is no answer, so it may take a second one."""
-    terminal.wait("[ Start ]")
+    terminal.wait(f"[ {yes} ]")
     while True:
         terminal.send("Enter")
         try:
-            terminal.wait(lambda shown: "[ Start ]" not in shown, patience=1.0)
+            terminal.wait(lambda shown: f"[ {yes} ]" not in shown, patience=1.0)
         except AssertionError:
             continue
         return

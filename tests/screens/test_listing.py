@@ -168,6 +168,7 @@ async def test_without_a_list_one_types(tmp_path: Path, size: tuple[int, int]):
     async with picking(tmp_path, world, size=size) as at:
         await at.at("subnet")
         await at.says("Nobody is signed in to Azure. Typing works all the same.")
+        await at.says("[ Sign in ]")
         await at.paste(SUBNET)
         await at.press("enter")
         await at.until(lambda: at.value("endpoint/pe-weu", "subnet") == SUBNET)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Input, OptionList
+from textual.widgets import Button, Input, OptionList
 
+from screens.chrome import Choices
 from screens.dialogs import Note
 from screens.field import FieldRow
 from screens.page import Sheet
@@ -432,6 +433,24 @@ async def test_resizing_keeps_what_is_typed(tmp_path: Path):
         assert at.value("subscription/main", "subscription_id") == SUBSCRIPTION
 
 
+async def test_choices_take_the_focus_at_once(tmp_path: Path):
+    """Later they may be gone: a focus on a button that is taken away takes every key, and nothing answers any more."""
+    async with at_step(tmp_path, REGISTER, filled) as at:
+        await at.at("subscription_id")
+        choices = at.page.query_one(Choices)
+        choices.focus_first()
+        assert at.app.focused in choices.query(Button)
+
+
+async def test_quitting_saves_what_was_typed_last(tmp_path: Path):
+    async with at_step(tmp_path, REGISTER, attested("connectivity")) as at:
+        await at.at("subscription_id")
+        await at.type(SUBSCRIPTION)
+        await at.pilot.press("ctrl+q")
+        await at.until(lambda: at.app.setup is None)
+        assert at.value("subscription/main", "subscription_id") == SUBSCRIPTION
+
+
 # ---------------------------------------------------------------- whatever is typed
 
 
@@ -543,3 +562,13 @@ async def test_a_wait_that_azure_asks_for_is_shown(tmp_path: Path, size: tuple[i
             await at.setup.settled(ENDPOINT)
             await at.until(lambda: "Azure asks to slow down" not in at.text)
             world.go.clear()
+
+
+async def test_where_a_list_waits_for_it_the_field_says_so(tmp_path: Path):
+    world = _Throttled()
+    async with at_step(tmp_path, REGISTER, attested("connectivity"), readers=Readers(azure=world)) as at:
+        world.told = at.setup._told
+        await at.at("subscription_id")
+        await at.until(lambda: "Azure asks to slow down: waiting 5 s, then asking again" in at.text)
+        world.go.set()
+        await at.until(lambda: "Azure asks to slow down" not in at.text)

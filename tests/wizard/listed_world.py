@@ -11,7 +11,7 @@ from tests.wizard.azure_world import GROUP, VNET, World
 from wizard.azure import AzureIdentity, Network, ResourceGroup, Subnet, Subscription
 
 FORBIDDEN = Problem("forbidden", "Your account lacks the right to read it.", todo="Ask the owner of the subscription.")
-SIGNED_OUT = Problem("azure-not-signed-in", "Nobody is signed in to Azure.", todo="Run `az login`.")
+SIGNED_OUT = Problem("azure-not-logged-in", "Nobody is signed in to Azure.", todo="Run `az login`.")
 
 
 def subscription_id(number: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from state.problem import Problem
+from state.problem import EXIT_NOT_YET, Problem
 from tests.wizard.engine import UPDATE
 from wizard import work as work_module
 from wizard.guide import Moment
@@ -50,9 +50,24 @@ def test_a_phase_ends_when_the_next_begins(clock: Clock):
     assert [line.text for line in work.log] == ["log in", "upgrade"]
 
 
+def test_another_try_goes_on_with_the_phase(clock: Clock):
+    work = _work(clock)
+    work.report(Moment("phase", "create pe-weu"))
+    clock.at += 5
+    work.report(Moment("phase", "create pe-weu"))
+
+    assert [(phase.state, phase.seconds(clock.at)) for phase in work.phases] == [("running", 5.0)]
+    assert len(work.log) == 2
+
+
 @pytest.mark.parametrize(
     ("problem", "state", "ends"),
-    [(None, "", "done"), (Problem("x", "It broke."), "", "failed"), (None, "cancelled", "cancelled")],
+    [
+        (None, "", "done"),
+        (Problem("x", "It broke."), "", "failed"),
+        (Problem("x", "They have not answered.", exit_code=EXIT_NOT_YET), "", "not yet"),
+        (None, "cancelled", "cancelled"),
+    ],
 )
 def test_the_end_is_the_end_of_the_phase_that_ran(clock: Clock, problem: Problem | None, state: str, ends: str):
     work = _work(clock)
