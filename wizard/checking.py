@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,30 +13,67 @@ from state.clock import now
 from state.events import BAD, Actor, Found
 from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK
 from state.snapshot import RecordedFinding, Snapshot
-from wizard.guide import Guide, Step
+from wizard.guide import Check, Guide, ItemStep, Step
 from wizard.output import glyph
-from wizard.session import look
+from wizard.relations import Relations
+from wizard.round import one_round
+from wizard.session import run_check
 from wizard.status import FAILED, SetupStatus, derive
 from wizard.text import clean
+from wizard.together import together
 from wizard.view import View, item_steps
 
 if TYPE_CHECKING:
+    from state.problem import Problem
     from wizard.ports import Readers
 
-# How many items' steps are looked at side by side.
-AT_ONCE = 8
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How far a round is: `done` of `total` looks, and what the last one found."""
+
+    done: int
+    total: int
+    found: Found
 
 
-async def look_at_all(guide: Guide, snapshot: Snapshot, steps: tuple[Step, ...], readers: Readers) -> tuple[Found, ...]:
-    """Every check of `steps` for every item, a bounded number at once."""
-    limit = asyncio.Semaphore(AT_ONCE)
+def places_of(guide: Guide, snapshot: Snapshot, steps: Iterable[Step]) -> tuple[ItemStep, ...]:
+    """Every item's step of `steps` that has something to look at."""
+    return tuple(place for step in steps if step.checks for place in item_steps(guide, snapshot, step))
 
-    async def one(view: View) -> tuple[Found, ...]:
-        async with limit:
-            return await look(view, readers)
 
-    views = [View(guide, snapshot, step, place.items) for step in steps for place in item_steps(guide, snapshot, step)]
-    return tuple(found for several in await asyncio.gather(*map(one, views)) for found in several)
+async def look_at_all(
+    guide: Guide,
+    snapshot: Snapshot,
+    places: Sequence[ItemStep],
+    readers: Readers,
+    *,
+    each: Callable[[Looked], None] = lambda _: None,
+    told: Callable[[ItemStep, Problem], None] = lambda *_: None,
+) -> tuple[Found, ...]:
+    """One round: every check of `places`, side by side, their reads shared and a bounded number at once.
+
+    `each` hears of every finding as it comes, `told` of each Problem that a check could not look for. The findings are
+    returned in the order of places and checks. Reads only.
+    """
+    relations = Relations(guide, snapshot)
+    here = View(guide, snapshot, guide.steps[0], relations=relations)
+    looks = [(view, check) for place in places for view in (here.of(place.step, place.items),) for check in view.step.checks]
+    done = 0
+
+    async def one(view: View, check: Check, readers: Readers) -> Found:
+        nonlocal done
+        found = await run_check(check, view, readers, lambda problem: told(view.item_step, problem))
+        done += 1
+        each(Looked(done, len(looks), found))
+        return found
+
+    async with one_round(readers) as shared, together() as group:
+        tasks = []
+        for view, check in looks:
+            tasks.append(group.create_task(one(view, check, shared)))
+            # Each begins in a turn of its own: a key that is pressed meanwhile does not wait for all of them.
+            await asyncio.sleep(0)
+    return tuple(task.result() for task in tasks)
 
 
 def with_findings(snapshot: Snapshot, found: tuple[Found, ...], actor: Actor) -> Snapshot:

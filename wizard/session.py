@@ -111,6 +111,7 @@ class Session:
         self._answers: list[_Answer] = []
         journal = writer.journal
         self._snapshot = fold(journal.header, journal.events, head=writer.head)
+        self._status: tuple[Snapshot, str, SetupStatus] | None = None
         self.on_commit: Callable[[], None] = lambda: None
 
     # ------------------------------------------------------------ what is
@@ -121,8 +122,12 @@ class Session:
         return self._snapshot
 
     def status(self) -> SetupStatus:
-        """Where every item's step stands now."""
-        return derive(self.guide, self._snapshot, now())
+        """Where every item's step stands now, to the minute: the screens ask at every change that they draw."""
+        minute = now()[:16]
+        known = self._status
+        if known is None or known[0] is not self._snapshot or known[1] != minute:
+            known = self._status = (self._snapshot, minute, derive(self.guide, self._snapshot, now()))
+        return known[2]
 
     def view(self, item_step: ItemStep) -> View:
         """The values, texts and fingerprints of one item's step."""
