@@ -38,7 +38,6 @@ from wizard.guide import ALREADY_DONE, DO_IT_FOR_ME, HAND_OFF, SAME, Change, Doe
 from wizard.status import current_finding, current_waiver, unobserved
 from wizard.text import clean, one_line
 from wizard.turns import step_word
-from wizard.view import item_steps
 
 if TYPE_CHECKING:
     from screens.app import WizardApp
@@ -376,14 +375,6 @@ async def reopen(app: WizardApp, setup: OpenSetup) -> None:
     await opening.resume(app, name)
     if app.setup is not None:
         app.setup.drafts.update(drafts)
-
-
-def look_all(setup: OpenSetup) -> None:
-    """Looks at every item's step that has something to look at."""
-    for step in setup.guide.steps:
-        if step.checks:
-            for place in item_steps(setup.guide, setup.session.snapshot, step):
-                setup.look(place)
 
 
 async def pick_step(app: WizardApp, page: StepPage) -> None:

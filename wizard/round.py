@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from state.problem import EXIT_NOT_YET, Problem
 
@@ -289,7 +289,7 @@ class _Azure(_Source):
             # Of one whose interface is not in the list, nothing tells the address.
             if mine is not None and mine.addresses:
                 return mine
-        return await self.__getattr__("endpoint")(endpoint_id)  # type: ignore[no-any-return]
+        return cast("Endpoint | None", await self.__getattr__("endpoint")(endpoint_id))
 
     async def a_record(self, zone_id: str, name: str) -> ARecord | None:
         """One by itself while there are few; then all of the zone, by pages."""
@@ -298,7 +298,7 @@ class _Azure(_Source):
             mine = next((one for one in found if one.name.lower() == name.lower()), None)
             if mine is not None:
                 return mine
-        return await self.__getattr__("a_record")(zone_id, name)  # type: ignore[no-any-return]
+        return cast("ARecord | None", await self.__getattr__("a_record")(zone_id, name))
 
     def _many(self, place: str, thing: str) -> bool:
         asked = self._asked.setdefault(place, set())
@@ -340,7 +340,7 @@ async def one_round(readers: Readers) -> AsyncIterator[Readers]:
     ports = {one.name: port for one in fields(readers) if (port := getattr(readers, one.name)) is not None}
     sources = {name: _SOURCES.get(name, _Source)(name, port, end) for name, port in ports.items()}
     try:
-        yield replace(readers, **sources)  # type: ignore[arg-type]
+        yield replace(readers, **sources)
     finally:
         left = [task for source in sources.values() for task in source.tasks() if not task.done()]
         for task in left:

@@ -173,12 +173,15 @@ def known(view: View, field: Field) -> Known:
     what the others are compared with."""
     if field.kind == "subscription-id":
         return Known()
-    fields = view.guide.fields()
-    subscriptions = tuple(
-        value for key, other in fields.items() if other.kind == "subscription-id" for value in view.values(key)
-    )
+    relations = view.relations or Relations(view.guide, view.snapshot)
+    subscriptions = relations.once(("subscriptions", view.items), lambda: _subscriptions(view))
     hosts = tuple(host for _, file in files(view, field) for host in file.hosts) if field.kind == "hostname" else ()
     return Known(subscription_ids=subscriptions, hosts=hosts)
+
+
+def _subscriptions(view: View) -> tuple[str, ...]:
+    fields = view.guide.fields()
+    return tuple(value for key, one in fields.items() if one.kind == "subscription-id" for value in view.values(key))
 
 
 def files(view: View, field: Field) -> tuple[tuple[str, FileFacts], ...]:

@@ -45,9 +45,7 @@ def linked(snapshot: Snapshot, one: str, other: str) -> bool:
     return (one, other) in snapshot.links or (other, one) in snapshot.links
 
 
-def _by_first(
-    guide: Guide, snapshot: Snapshot, step: Step
-) -> tuple[tuple[ItemStep, ...], Mapping[str, Sequence[int]]]:
+def _by_first(guide: Guide, snapshot: Snapshot, step: Step) -> tuple[tuple[ItemStep, ...], Mapping[str, Sequence[int]]]:
     """The places of a step, and at which numbers of these the first item is which."""
     places, found = item_steps(guide, snapshot, step), dict[str, list[int]]()
     for number, place in enumerate(places):
@@ -93,7 +91,9 @@ class View:
         places, by_first = relations.once(("places", step_id), lambda: _by_first(self.guide, self.snapshot, step))
         reached = relations.reached(self.items[0], step.per[0]) if self.items and step.per else None
         if reached is not None:
-            places = tuple(places[number] for number in sorted(one for item in reached for one in by_first.get(item, ())))
+            places = tuple(
+                places[number] for number in sorted(one for item in reached for one in by_first.get(item, ()))
+            )
         view = replace(self, relations=relations)
         return tuple(place for place in places if view.concerns(place.items))
 

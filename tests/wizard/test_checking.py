@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,8 @@ from tests.wizard.engine import (
     fill,
     journalled,
     opened,
-    with_step,
 )
-from wizard.checking import AT_ONCE, as_text, document, exit_code, look_at_all, with_findings
-from wizard.guide import Check, Finding
+from wizard.checking import as_text, document, exit_code, look_at_all, places_of, with_findings
 from wizard.ports import Readers
 
 
@@ -63,14 +60,14 @@ async def test_a_look_is_shown_and_recorded_once(tmp_path: Path):
     session = fill(opened(tmp_path))
     attest_until(session, "dns")
     readers = Readers(dns=Resolver({DPM: ("10.20.1.4",), MINIO: ("52.0.0.1",)}))
-    found = await look_at_all(GUIDE, session.snapshot, GUIDE.steps, readers)
+    found = await look_at_all(GUIDE, session.snapshot, places_of(GUIDE, session.snapshot, GUIDE.steps), readers)
     verdicts = {one.check: one.verdict for one in found}
     azure = dict.fromkeys(("subscription", "endpoint", "live-id", "records"), COULD_NOT_LOOK)
     assert verdicts == {**azure, "resolver-here": BAD, "release": COULD_NOT_LOOK, "workloads": COULD_NOT_LOOK}
     before = len(journalled(session))
     for finding in found:
         session.record(finding)
-    for finding in await look_at_all(GUIDE, session.snapshot, GUIDE.steps, readers):
+    for finding in await look_at_all(GUIDE, session.snapshot, places_of(GUIDE, session.snapshot, GUIDE.steps), readers):
         session.record(finding)
     assert len(journalled(session)) == before + len(verdicts)
     shown = document("demo", GUIDE, session.snapshot, GUIDE.steps, recorded=True)
@@ -83,7 +80,7 @@ async def test_a_look_that_is_not_recorded_shows_the_same(tmp_path: Path):
     session = fill(opened(tmp_path))
     readers = Readers(dns=Resolver({DPM: ("10.20.1.4",), MINIO: ("10.20.1.4",)}))
     before = journalled(session)
-    found = await look_at_all(GUIDE, session.snapshot, GUIDE.steps, readers)
+    found = await look_at_all(GUIDE, session.snapshot, places_of(GUIDE, session.snapshot, GUIDE.steps), readers)
     shown = document("demo", GUIDE, with_findings(session.snapshot, found, ACTOR), GUIDE.steps, recorded=False)
     (dns,) = shown["steps"][4]["items"]
     assert [(one["check"], one["verdict"]) for one in dns["findings"]] == [
@@ -94,29 +91,11 @@ async def test_a_look_that_is_not_recorded_shows_the_same(tmp_path: Path):
     assert journalled(session) == before
 
 
-async def test_looks_are_side_by_side_but_bounded(tmp_path: Path):
-    now = most = 0
-
-    async def look(view: object, readers: object) -> Finding:
-        nonlocal now, most
-        now, most = now + 1, max(most, now + 1)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        now -= 1
-        return Finding(GOOD, "seen")
-
-    guide = with_step(GUIDE, "endpoint", checks=(Check("c", "C", "", look),))
-    session = opened(tmp_path, guide=guide)
-    for number in range(3 * AT_ONCE):
-        session.add_item("endpoint", f"pe-{number}")
-    found = await look_at_all(guide, session.snapshot, (guide.steps[2],), Readers())
-    assert len(found) == 3 * AT_ONCE
-    assert 1 < most <= AT_ONCE
-
-
 async def test_only_the_chosen_steps_are_looked_at(tmp_path: Path):
     session = fill(opened(tmp_path))
     (dns,) = (step for step in GUIDE.steps if step.id == "dns")
-    found = await look_at_all(GUIDE, session.snapshot, (dns,), Readers(dns=Resolver()))
+    found = await look_at_all(
+        GUIDE, session.snapshot, places_of(GUIDE, session.snapshot, [dns]), Readers(dns=Resolver())
+    )
     assert {one.step for one in found} == {"dns"}
     assert {one.items for one in found} == {DNS.items}

@@ -134,7 +134,9 @@ def _claims(view: View, keys: Keys) -> tuple[Claim, ...]:
     mine = view.only(owner).items
     # Of many pairs each looks at all: what they want is worked out once.
     relations = view.relations or Relations(view.guide, view.snapshot)
-    every = relations.once(("claims", view.step.id, keys), lambda: _every_claim(replace(view, relations=relations), keys))
+    every = relations.once(
+        ("claims", view.step.id, keys), lambda: _every_claim(replace(view, relations=relations), keys)
+    )
     return tuple(
         replace(claim, sibling=True) if theirs == mine else claim
         for items, theirs, claim in every
