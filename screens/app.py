@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
@@ -211,9 +212,8 @@ class WizardApp(App[int]):
         """Something worth showing changed; several changes at once are shown once."""
         if not self._change_due and self.is_running:
             self._change_due = True
-            wait = self._shown_until - time.monotonic()
-            if wait > 0:
-                self.set_timer(wait, self._show_change)
+            if self.resting:
+                self.set_timer(self.resting, self._show_change)
             else:
                 self.call_later(self._show_change)
 
@@ -221,13 +221,24 @@ class WizardApp(App[int]):
         from screens.page import Page
 
         self._change_due = False
+        with self.drawing():
+            for screen in self.screen_stack:
+                if isinstance(screen, Page) and screen.is_attached:
+                    screen.setup_changed()
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """What is drawn because something changed. Of hundreds of items that takes its time: then it rests, and keys
+        come in between."""
         begun = time.monotonic()
-        for screen in self.screen_stack:
-            if isinstance(screen, Page) and screen.is_attached:
-                screen.setup_changed()
-        # Of hundreds of items a change takes its time to draw; keys come in between.
+        yield
         if (took := time.monotonic() - begun) > SLOW:
             self._shown_until = begun + took * (1 + REST)
+
+    @property
+    def resting(self) -> float:
+        """Seconds before the next change is drawn."""
+        return max(0.0, self._shown_until - time.monotonic())
 
     @property
     def opened(self) -> OpenSetup:

@@ -269,12 +269,12 @@ class StepPage(Page):
         seen = (work.lines, int(work.elapsed()), len(work.phases), work.running) if work is not None else None
         looked = self.open.round.done if self.open.round is not None else 0
         shown = (seen, looked, tuple(int(one.elapsed()) for one in self.open.running()))
-        if shown == self._ticked:
+        if shown == self._ticked or self.wizard.resting:
             return
         self._ticked = shown
-        self.query_one("#band", Lines).again()
-        if self.model.shows_work:
-            for name in ("#running", "#log-heading", "#log"):
+        with self.wizard.drawing():
+            self.query_one("#band", Lines).again()
+            for name in ("#running", "#log-heading", "#log") if self.model.shows_work else ():
                 lines = self.query_one(name, Lines)
                 lines.again()
                 lines.display = bool(lines.built())
