@@ -40,29 +40,28 @@ class Looked:
     found: Found
 
 
-def places_of(guide: Guide, snapshot: Snapshot, steps: Iterable[Step]) -> tuple[ItemStep, ...]:
-    """Every item's step of `steps` that has something to look at."""
-    return tuple(place for step in steps if step.checks for place in item_steps(guide, snapshot, step))
-
-
 async def look_at_all(
     guide: Guide,
     snapshot: Snapshot,
-    places: Sequence[ItemStep],
+    steps: Sequence[Step],
     readers: Readers,
     *,
+    places: Collection[ItemStep] | None = None,
     each: Callable[[Looked], None] = lambda _: None,
     told: Callable[[ItemStep, Problem], None] = lambda *_: None,
 ) -> tuple[Found, ...]:
-    """One round: every check of `places`, side by side, their reads shared and a bounded number at once.
+    """One round: every check of `steps` for every item, or for these `places`, their reads shared and bounded.
 
     `each` hears of every finding as it comes, `told` of each Problem that a check could not look for. The findings are
-    returned in the order of places and checks. Reads only.
+    returned in the order of steps, items and checks. Reads only.
     """
     relations = Relations(guide, snapshot)
-    here = View(guide, snapshot, guide.steps[0], relations=relations)
     looks = [
-        (view, check) for place in places for view in (here.of(place.step, place.items),) for check in view.step.checks
+        (View(guide, snapshot, step, place.items, relations), check)
+        for step in steps
+        for place in item_steps(guide, snapshot, step)
+        if places is None or place in places
+        for check in step.checks
     ]
     done = 0
 

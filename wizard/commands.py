@@ -170,11 +170,11 @@ async def _check(
 ) -> int:
     snapshot = _snapshot(journal)
     ours = environment_is_ours(snapshot, current_actor("check"))
-    places, progress = checking.places_of(guide, snapshot, steps), Progress()
+    progress = Progress()
     try:
         async with _readers_of(snapshot) as readers:
             found = await checking.look_at_all(
-                guide, snapshot, places, readers, each=lambda looked: progress.show(_how_far(guide, looked))
+                guide, snapshot, steps, readers, each=lambda looked: progress.show(_how_far(guide, looked))
             )
     finally:
         progress.clear()

@@ -26,6 +26,7 @@ from wizard.secret import Secret
 from wizard.session import Session
 from wizard.sign_in import MANAGED, SigningIn
 from wizard.text import one_line
+from wizard.view import item_steps
 from wizard.work import ACTING, LOOKING, PLANNING, RESUMING, Work
 
 if TYPE_CHECKING:
@@ -231,10 +232,13 @@ class OpenSetup:
 
         It goes on beside whatever else does; a round under way goes on instead of another one.
         """
-        from wizard.checking import places_of
-
         if places is None:
-            places = places_of(self.guide, self.session.snapshot, self.guide.steps)
+            places = [
+                place
+                for step in self.guide.steps
+                if step.checks
+                for place in item_steps(self.guide, self.session.snapshot, step)
+            ]
         free = [place for place in places if not ((work := self.work.get(place)) and work.running)]
         if not free or (self.round is not None and self.round.running):
             return
@@ -392,8 +396,9 @@ class OpenSetup:
             await look_at_all(
                 self.guide,
                 snapshot,
-                tuple(going.works),
+                self.guide.steps,
                 self.session.readers,
+                places=going.works,
                 each=each,
                 told=lambda place, unseen: going.works[place].missed(unseen),
             )

@@ -284,7 +284,7 @@ class _Azure(_Source):
 
         subscription = name_after(endpoint_id, "subscriptions").lower()
         if self._many(subscription, endpoint_id):
-            found = await self._listed(self.endpoints(subscription))
+            found: Sequence[Endpoint] = await self._listed(self.endpoints(subscription))
             mine = next((one for one in found if one.id.lower() == endpoint_id.lower()), None)
             # Of one whose interface is not in the list, nothing tells the address.
             if mine is not None and mine.addresses:
@@ -294,7 +294,7 @@ class _Azure(_Source):
     async def a_record(self, zone_id: str, name: str) -> ARecord | None:
         """One by itself while there are few; then all of the zone, by pages."""
         if self._many(zone_id.lower(), name):
-            found = await self._listed(self.a_records(zone_id))
+            found: Sequence[ARecord] = await self._listed(self.a_records(zone_id))
             mine = next((one for one in found if one.name.lower() == name.lower()), None)
             if mine is not None:
                 return mine
@@ -337,7 +337,8 @@ async def one_round(readers: Readers) -> AsyncIterator[Readers]:
     """The readers of one round of looking: equal reads are made once. What was read is forgotten at its end, and what
     is still being read is given up."""
     end = asyncio.get_running_loop().time() + LONGEST
-    ports = {one.name: port for one in fields(readers) if (port := getattr(readers, one.name)) is not None}
+    held = {one.name: getattr(readers, one.name) for one in fields(readers)}
+    ports = {name: port for name, port in held.items() if port is not None and not isinstance(port, bool)}
     sources = {name: _SOURCES.get(name, _Source)(name, port, end) for name, port in ports.items()}
     try:
         yield replace(readers, **sources)

@@ -20,7 +20,7 @@ from tests.wizard.engine import ACTOR, GUIDE, snapshot_of
 from wizard.adapters import azure as adapter
 from wizard.adapters.azure import AzureLooker, Target
 from wizard.adapters.sdk_process import SdkProcess
-from wizard.checking import as_text, document, look_at_all, places_of, with_findings
+from wizard.checking import as_text, document, look_at_all, with_findings
 from wizard.output import json_text
 from wizard.ports import Readers
 from wizard.round import FEW
@@ -72,7 +72,6 @@ class _Checked:
     def __init__(self, facts: dict[str, Any], dpes: int, runner: asyncio.Runner) -> None:
         self._trace, self._runner = Path(facts["trace"]), runner
         self._snapshot = snapshot_of(*setup_of(dpes, EnvironmentSet(sandbox=True)))
-        self._places = places_of(GUIDE, self._snapshot, GUIDE.steps)
         self._target = Target(**facts["target"])
         self.calls = 0
 
@@ -85,7 +84,7 @@ class _Checked:
 
     def check(self) -> None:
         before = self._asked()
-        found = self._runner.run(look_at_all(GUIDE, self._snapshot, self._places, self._readers))
+        found = self._runner.run(look_at_all(GUIDE, self._snapshot, GUIDE.steps, self._readers))
         body = document("many", GUIDE, with_findings(self._snapshot, found, ACTOR), GUIDE.steps, recorded=False)
         assert as_text(body) and json_text("check", body)
         azure = [one for one in found if one.check in ("subscription", "endpoint", "live-id", "records")]

@@ -28,7 +28,7 @@ from tests.wizard.engine import (
     opened,
 )
 from wizard import output
-from wizard.checking import as_text, document, exit_code, look_at_all, places_of, with_findings
+from wizard.checking import as_text, document, exit_code, look_at_all, with_findings
 from wizard.evidence import evidence
 from wizard.guide import ItemStep
 from wizard.output import Progress, json_text
@@ -74,14 +74,14 @@ async def test_a_look_is_shown_and_recorded_once(tmp_path: Path):
     session = fill(opened(tmp_path))
     attest_until(session, "dns")
     readers = Readers(dns=Resolver({DPM: ("10.20.1.4",), MINIO: ("52.0.0.1",)}))
-    found = await look_at_all(GUIDE, session.snapshot, places_of(GUIDE, session.snapshot, GUIDE.steps), readers)
+    found = await look_at_all(GUIDE, session.snapshot, GUIDE.steps, readers)
     verdicts = {one.check: one.verdict for one in found}
     azure = dict.fromkeys(("subscription", "endpoint", "live-id", "records"), COULD_NOT_LOOK)
     assert verdicts == {**azure, "resolver-here": BAD, "release": COULD_NOT_LOOK, "workloads": COULD_NOT_LOOK}
     before = len(journalled(session))
     for one in found:
         session.record(one)
-    for one in await look_at_all(GUIDE, session.snapshot, places_of(GUIDE, session.snapshot, GUIDE.steps), readers):
+    for one in await look_at_all(GUIDE, session.snapshot, GUIDE.steps, readers):
         session.record(one)
     assert len(journalled(session)) == before + len(verdicts)
     shown = document("demo", GUIDE, session.snapshot, GUIDE.steps, recorded=True)
@@ -94,7 +94,7 @@ async def test_a_look_that_is_not_recorded_shows_the_same(tmp_path: Path):
     session = fill(opened(tmp_path))
     readers = Readers(dns=Resolver({DPM: ("10.20.1.4",), MINIO: ("10.20.1.4",)}))
     before = journalled(session)
-    found = await look_at_all(GUIDE, session.snapshot, places_of(GUIDE, session.snapshot, GUIDE.steps), readers)
+    found = await look_at_all(GUIDE, session.snapshot, GUIDE.steps, readers)
     shown = document("demo", GUIDE, with_findings(session.snapshot, found, ACTOR), GUIDE.steps, recorded=False)
     (dns,) = shown["steps"][4]["items"]
     assert [(one["check"], one["verdict"]) for one in dns["findings"]] == [
@@ -108,9 +108,7 @@ async def test_a_look_that_is_not_recorded_shows_the_same(tmp_path: Path):
 async def test_only_the_chosen_steps_are_looked_at(tmp_path: Path):
     session = fill(opened(tmp_path))
     (dns,) = (step for step in GUIDE.steps if step.id == "dns")
-    found = await look_at_all(
-        GUIDE, session.snapshot, places_of(GUIDE, session.snapshot, [dns]), Readers(dns=Resolver())
-    )
+    found = await look_at_all(GUIDE, session.snapshot, [dns], Readers(dns=Resolver()))
     assert {one.step for one in found} == {"dns"}
     assert {one.items for one in found} == {DNS.items}
 
@@ -134,7 +132,7 @@ def many(tmp_path: Path, count: int) -> tuple[Session, list[ItemStep]]:
     session.add_item("subscription", "main")
     for number in range(count):
         session.add_item("endpoint", f"pe-{number:03}")
-    return session, list(places_of(GUIDE, session.snapshot, GUIDE.steps[2:3]))
+    return session, [ItemStep("endpoint", (f"endpoint/pe-{number:03}",)) for number in range(count)]
 
 
 def test_the_document_is_as_its_schema_says(tmp_path: Path):

@@ -21,7 +21,7 @@ from tests.wizard.engine import GUIDE, Cluster, Helm, Resolver, release, snapsho
 from wizard import round as rounds
 from wizard.adapters import azure as azure_adapter
 from wizard.azure import ARecord, Endpoint, Subscription, Zone, ZoneLink
-from wizard.checking import Looked, look_at_all, places_of
+from wizard.checking import Looked, look_at_all
 from wizard.guide import Check, Finding
 from wizard.ports import ClusterIdentity, DnsAnswer, Readers, Workload
 from wizard.round import AT_ONCE, one_round
@@ -106,7 +106,7 @@ async def looked_at(
     snapshot = snapshot_of(*setup_of(dpes), guide=guide)
     step = guide.step("update-dpe")
     assert step is not None
-    found = await look_at_all(guide, snapshot, places_of(guide, snapshot, [step]), readers, each=each)
+    found = await look_at_all(guide, snapshot, [step], readers, each=each)
     return {(one.check, one.items[0]): (one.verdict, one.text) for one in found}
 
 
@@ -120,7 +120,7 @@ def workloads(deadline: float) -> Check:
 @pytest.mark.parametrize(("dpes", "singles", "lists"), [(1, 2, 0), (2, 2, 1), (20, 2, 1)])
 async def test_calls_grow_with_pages_and_zones_and_not_with_pairs(dpes: int, singles: int, lists: int):
     snapshot, world, readers = world_of(dpes)
-    found = await look_at_all(GUIDE, snapshot, places_of(GUIDE, snapshot, GUIDE.steps), readers)
+    found = await look_at_all(GUIDE, snapshot, GUIDE.steps, readers)
 
     assert {one.verdict for one in found if one.check in ("subscription", "endpoint", "live-id", "records")} == {GOOD}
     zones = 2 * dpes
@@ -142,7 +142,7 @@ async def test_calls_grow_with_pages_and_zones_and_not_with_pairs(dpes: int, sin
 
 async def test_a_zone_of_all_hosts_is_read_whole():
     snapshot, world, readers = world_of(10, one_zone=True)
-    found = await look_at_all(GUIDE, snapshot, places_of(GUIDE, snapshot, GUIDE.steps), readers)
+    found = await look_at_all(GUIDE, snapshot, GUIDE.steps, readers)
 
     assert {one.verdict for one in found if one.check == "records"} == {GOOD}
     calls = Counter(world.calls)
@@ -159,7 +159,7 @@ async def test_what_a_list_does_not_hold_is_asked_for_by_itself():
         return tuple(one for one in found if one.id != hidden)
 
     world.endpoints = endpoints  # type: ignore[method-assign]
-    found = await look_at_all(GUIDE, snapshot, places_of(GUIDE, snapshot, GUIDE.steps), readers)
+    found = await look_at_all(GUIDE, snapshot, GUIDE.steps, readers)
 
     assert {one.verdict for one in found if one.check == "endpoint"} == {GOOD}
     assert Counter(world.calls)["endpoint"] == 3
@@ -168,7 +168,7 @@ async def test_what_a_list_does_not_hold_is_asked_for_by_itself():
 async def test_a_list_that_may_not_be_read_leaves_the_single_reads():
     snapshot, world, readers = world_of(5)
     world.fails["endpoints"] = [Problem("forbidden", "You may not list them.")]
-    found = await look_at_all(GUIDE, snapshot, places_of(GUIDE, snapshot, GUIDE.steps), readers)
+    found = await look_at_all(GUIDE, snapshot, GUIDE.steps, readers)
 
     assert {one.verdict for one in found if one.check == "endpoint"} == {GOOD}
     assert Counter(world.calls)["endpoint"] == 5 * EACH
@@ -177,7 +177,7 @@ async def test_a_list_that_may_not_be_read_leaves_the_single_reads():
 async def test_a_failed_read_is_one_for_all_who_ask():
     snapshot, world, readers = world_of(5)
     world.fails["identity"] = [Problem("azure-login-expired", "The sign-in has expired.")]
-    found = await look_at_all(GUIDE, snapshot, places_of(GUIDE, snapshot, GUIDE.steps), readers)
+    found = await look_at_all(GUIDE, snapshot, GUIDE.steps, readers)
 
     azure = [one for one in found if one.check in ("subscription", "endpoint", "live-id", "records")]
     assert {(one.verdict, one.text) for one in azure} == {(COULD_NOT_LOOK, "The sign-in has expired.")}
@@ -187,14 +187,13 @@ async def test_a_failed_read_is_one_for_all_who_ask():
 async def test_the_next_round_and_whoever_reads_without_one_ask_anew():
     snapshot, world, readers = world_of(1)
     steps = [step for step in GUIDE.steps if step.id == "endpoint"]
-    places = places_of(GUIDE, snapshot, steps)
-    await look_at_all(GUIDE, snapshot, places, readers)
+    await look_at_all(GUIDE, snapshot, steps, readers)
     world.endpoint_there(endpoint_id(0), ALIAS, addresses=(address(0),), subnet_id=SUBNET, connection="Rejected")
 
-    first = (await look_at_all(GUIDE, snapshot, places, readers))[0]
+    first = (await look_at_all(GUIDE, snapshot, steps, readers))[0]
     assert "Rejected" in first.text
     world.endpoints_.clear()
-    (alone,) = await look(View(GUIDE, snapshot, steps[0], places[0].items), readers)
+    (alone,) = await look(View(GUIDE, snapshot, steps[0], ("endpoint/pe-000",)), readers)
     assert alone.verdict == NOT_YET
 
 
@@ -363,7 +362,7 @@ async def test_reads_of_a_source_are_bounded():
     snapshot, world, _ = world_of(10)
     counted = Azure()
     vars(counted).update(vars(world))
-    await look_at_all(GUIDE, snapshot, places_of(GUIDE, snapshot, GUIDE.steps), Readers(azure=counted))
+    await look_at_all(GUIDE, snapshot, GUIDE.steps, Readers(azure=counted))
     assert 1 < counted.most <= AT_ONCE["azure"]
 
 
@@ -411,7 +410,6 @@ async def test_the_loop_has_its_turn_between_two_looks():
 
 async def test_a_check_by_itself_needs_no_round():
     snapshot, _, readers = world_of(1)
-    (place,) = places_of(GUIDE, snapshot, [step for step in GUIDE.steps if step.id == "register"])
-    view = View(GUIDE, snapshot, GUIDE.steps[1], place.items)
+    view = View(GUIDE, snapshot, GUIDE.steps[1], ("subscription/main",))
     found = await run_check(view.step.checks[0], view, readers, lambda _: None)
     assert found.verdict == GOOD

@@ -15,7 +15,7 @@ from tests.wizard.test_azure_wire import kind
 from wizard.adapters import azure as adapter
 from wizard.adapters.azure import AzureLooker
 from wizard.adapters.sdk_process import SdkProcess
-from wizard.checking import look_at_all, places_of
+from wizard.checking import look_at_all
 from wizard.ports import Readers
 from wizard.round import FEW
 from wizard.sandbox.arm.pages import PAGE_SIZE
@@ -34,7 +34,7 @@ async def test_calls_grow_by_pages_of_endpoints_and_two_a_zone(tmp_path: Path):
         try:
             readers = Readers(azure=AzureLooker(azure.target(), process))
             steps = [step for step in GUIDE.steps if step.number < 6]
-            found = await look_at_all(GUIDE, snapshot, places_of(GUIDE, snapshot, steps), readers)
+            found = await look_at_all(GUIDE, snapshot, steps, readers)
         finally:
             await process.close()
         asked = Counter(kind(line) for line in azure.trace() if line["server"] == "arm")
