@@ -10,7 +10,9 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 TERMINAL_SECONDS = 2.0
 """How often it is looked whether the terminal is still there."""
+
+SLOW, REST = 0.05, 3.0
+"""Seconds from which on drawing a change is slow; then so many times as long passes before the next one is drawn."""
 
 
 class Skeleton(Screen[None]):
@@ -77,6 +82,7 @@ class WizardApp(App[int]):
         self.farewell: list[str] = []
         self.closing = False
         self._change_due = False
+        self._shown_until = 0.0
         self._list_due = False
 
     def get_default_screen(self) -> Screen[Any]:
@@ -206,15 +212,33 @@ class WizardApp(App[int]):
         """Something worth showing changed; several changes at once are shown once."""
         if not self._change_due and self.is_running:
             self._change_due = True
-            self.call_later(self._show_change)
+            if self.resting:
+                self.set_timer(self.resting, self._show_change)
+            else:
+                self.call_later(self._show_change)
 
     def _show_change(self) -> None:
         from screens.page import Page
 
         self._change_due = False
-        for screen in self.screen_stack:
-            if isinstance(screen, Page) and screen.is_attached:
-                screen.setup_changed()
+        with self.drawing():
+            for screen in self.screen_stack:
+                if isinstance(screen, Page) and screen.is_attached:
+                    screen.setup_changed()
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """What is drawn because something changed. Of hundreds of items that takes its time: then it rests, and keys
+        come in between."""
+        begun = time.monotonic()
+        yield
+        if (took := time.monotonic() - begun) > SLOW:
+            self._shown_until = begun + took * (1 + REST)
+
+    @property
+    def resting(self) -> float:
+        """Seconds before the next change is drawn."""
+        return max(0.0, self._shown_until - time.monotonic())
 
     @property
     def opened(self) -> OpenSetup:

@@ -17,6 +17,7 @@ from wizard.turns import Turns, place_name, step_word, turns
 if TYPE_CHECKING:
     from state.problem import Problem
     from state.snapshot import Snapshot
+    from wizard.guide import Guide
     from wizard.open_setup import OpenSetup
     from wizard.status import SetupStatus
     from wizard.work import Work
@@ -37,7 +38,17 @@ class Standing:
 def standing(setup: OpenSetup) -> Standing:
     """Where a setup stands now. A page that draws several parts asks once and hands it to each."""
     snapshot, status = setup.session.snapshot, setup.session.status()
-    return Standing(snapshot, status, turns(setup.guide, snapshot, status))
+    return Standing(snapshot, status, _turns(setup.guide, snapshot, status))
+
+
+_last: list[tuple[SetupStatus, Turns]] = []
+
+
+def _turns(guide: Guide, snapshot: Snapshot, status: SetupStatus) -> Turns:
+    """Whose turn it is, worked out once for a status: the parts of a page ask one after the other."""
+    if not _last or _last[0][0] is not status:
+        _last[:] = [(status, turns(guide, snapshot, status))]
+    return _last[0][1]
 
 
 def band_of(setup: OpenSetup, at: Standing | None = None) -> Band:
@@ -114,6 +125,9 @@ def _turn(setup: OpenSetup, at: Standing) -> tuple[str, str, str]:
     waiting = [work for work in setup.work.values() if work.running and work.log]
     if waiting:
         said = waiting[-1].log[-1].text
+        return "running", said, said
+    if setup.round is not None and setup.round.running:
+        said = f"looking, {setup.round.done} of {setup.round.total}"
         return "running", said, said
     if whose.mine:
         return "your turn", whose.sentence, whose.short

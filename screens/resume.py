@@ -329,10 +329,8 @@ class ResumePage(Page):
 
     def action_check(self) -> None:
         """Looks at everything again, by readers only; what nobody saw end is taken up again."""
-        from screens.step_actions import look_all
-
         self.open.resume_all()
-        look_all(self.open)
+        self.open.look_all()
 
     def action_back(self) -> None:
         """Home."""

@@ -254,7 +254,8 @@ class StepPage(Page):
             title.again()
         self.call_later(self._offer)
         if self._ticking is not None:
-            (self._ticking.resume if self.open.running() or _looking(model) else self._ticking.pause)()
+            going = self.open.round is not None and self.open.round.running
+            (self._ticking.resume if self.open.running() or going or _looking(model) else self._ticking.pause)()
 
     async def _offer(self) -> None:
         if not self.query(Choices):
@@ -270,13 +271,14 @@ class StepPage(Page):
         model = self.model
         work = model.work
         seen = (work.lines, int(work.elapsed()), len(work.phases), work.running) if work is not None else None
-        shown = (seen, tuple(int(one.elapsed()) for one in self.open.running()))
-        if shown == self._ticked:
+        looked = self.open.round.done if self.open.round is not None else 0
+        shown = (seen, looked, tuple(int(one.elapsed()) for one in self.open.running()))
+        if shown == self._ticked or self.wizard.resting:
             return
         self._ticked = shown
-        self.query_one("#band", Lines).again()
-        if self.model.shows_work:
-            for name in ("#running", "#log-heading", "#log"):
+        with self.wizard.drawing():
+            self.query_one("#band", Lines).again()
+            for name in ("#running", "#log-heading", "#log") if self.model.shows_work else ():
                 lines = self.query_one(name, Lines)
                 lines.again()
                 lines.display = bool(lines.built())
@@ -560,6 +562,8 @@ class StepPage(Page):
             ("Home", "the list of setups", "home"),
             ("Review this setup", "timeline and evidence, read-only", "review"),
         ]
+        if self.open.round is not None and self.open.round.running:
+            found.append(("Stop checking", "ends the looks under way; what they found is kept", "stop_looking"))
         found += [(choice.label, choice.line, f"choose('{choice.id}')") for choice in self.model.choices]
         found += step_items.item_commands(self)
         return found
@@ -574,7 +578,11 @@ class StepPage(Page):
 
     def action_look_all(self) -> None:
         """Looks at every step that can be looked at."""
-        step_actions.look_all(self.open)
+        self.open.look_all()
+
+    def action_stop_looking(self) -> None:
+        """Ends the round of looks under way."""
+        self._do(self.open.stop_looking)
 
     def action_home(self) -> None:
         """The list of setups."""

@@ -43,7 +43,6 @@ from wizard.status import (
 )
 from wizard.text import clean, one_line
 from wizard.turns import step_word
-from wizard.view import item_steps
 
 if TYPE_CHECKING:
     from screens.app import WizardApp
@@ -419,14 +418,6 @@ async def reopen(app: WizardApp, setup: OpenSetup) -> None:
     await opening.resume(app, name)
     if app.setup is not None:
         app.setup.drafts.update(drafts)
-
-
-def look_all(setup: OpenSetup) -> None:
-    """Looks at every item's step that has something to look at."""
-    for step in setup.guide.steps:
-        if step.checks:
-            for place in item_steps(setup.guide, setup.session.snapshot, step):
-                setup.look(place)
 
 
 async def pick_step(app: WizardApp, page: StepPage) -> None:

@@ -244,6 +244,10 @@ class AzureReader(Protocol):
 
     async def a_record(self, zone_id: str, name: str) -> ARecord | None: ...
 
+    async def a_records(self, zone_id: str) -> tuple[ARecord, ...]:
+        """All A record sets of a zone."""
+        ...
+
 
 class AzureWriter(Protocol):
     """Begins a change and returns at once; how it goes is asked by `operation`, and by reading the resource.

@@ -21,7 +21,7 @@ from wizard.environment import connected, resolve_environment
 from wizard.examining import examine, require_answers
 from wizard.guide import Guide, Step
 from wizard.guides import guide as find_guide
-from wizard.output import columns, data, data_json, data_line, glyph, say, say_line, say_problem
+from wizard.output import Progress, columns, data, data_json, data_line, glyph, say, say_line, say_problem
 from wizard.ports import Readers
 from wizard.session import Session, environment_is_ours
 from wizard.status import derive
@@ -170,8 +170,14 @@ async def _check(
 ) -> int:
     snapshot = _snapshot(journal)
     ours = environment_is_ours(snapshot, current_actor("check"))
-    async with _readers_of(snapshot) as readers:
-        found = await checking.look_at_all(guide, snapshot, steps, readers)
+    progress = Progress()
+    try:
+        async with _readers_of(snapshot) as readers:
+            found = await checking.look_at_all(
+                guide, snapshot, steps, readers, each=lambda looked: progress.show(_how_far(guide, looked))
+            )
+    finally:
+        progress.clear()
     # What could not be asked at all, for want of an environment, takes nothing away from what was found before.
     recorded = _record(store, journal.header.name, guide, found, allow_probe_pod=allow_probe_pod) if ours else None
     shown = checking.with_findings(recorded or snapshot, found, current_actor("check"))
@@ -181,6 +187,14 @@ async def _check(
     else:
         data(checking.as_text(body))
     return checking.exit_code(body)
+
+
+def _how_far(guide: Guide, looked: checking.Looked) -> str:
+    found = looked.found
+    named = " ".join(item.partition("/")[2] for item in found.items)
+    step = guide.step(found.step)
+    where = f"step {step.number} {step.title}" if step else found.step
+    return f"looked at {looked.done} of {looked.total}: {where}{f' ({named})' if named else ''}"
 
 
 def _record(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,10 +26,12 @@ from wizard.secret import Secret
 from wizard.session import Session
 from wizard.sign_in import MANAGED, SigningIn
 from wizard.text import one_line
+from wizard.view import item_steps
 from wizard.work import ACTING, LOOKING, PLANNING, RESUMING, Work
 
 if TYPE_CHECKING:
-    from state.snapshot import ChangeRecord
+    from state.events import Found
+    from state.snapshot import ChangeRecord, Snapshot
     from state.store import Writer
     from wizard.azure import AzureIdentity, SignInPrompt
     from wizard.places import Places
@@ -49,6 +51,16 @@ class Planned:
 
 
 @dataclass(slots=True)
+class Round:
+    """A look at many items' steps at once. `works` are theirs; of `total` looks `done` have an answer."""
+
+    works: dict[ItemStep, Work]
+    total: int
+    done: int = 0
+    running: bool = True
+
+
+@dataclass(slots=True)
 class OpenSetup:
     """One setup, opened by `open_setup` or `new_setup`; to be closed with `close`.
 
@@ -62,10 +74,12 @@ class OpenSetup:
     work: dict[ItemStep, Work] = field(default_factory=dict)
     plans: dict[ItemStep, Planned] = field(default_factory=dict)
     drafts: dict[tuple[str | None, str], str] = field(default_factory=dict)
+    round: Round | None = None
     signing_in: SigningIn | None = None
     not_saved: Problem | None = None
     on_change: Callable[[], None] = lambda: None
     _tasks: dict[ItemStep, asyncio.Task[None]] = field(default_factory=dict)
+    _round_task: asyncio.Task[None] | None = None
     _sign_in_task: asyncio.Task[None] | None = None
     _sweep_task: asyncio.Task[None] | None = None
     _adapters: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -100,6 +114,7 @@ class OpenSetup:
         `point_to` confirmed it."""
         await self.lists.forget()
         await self.stop_signing_in()
+        await self.stop_looking()
         await self._adapters.aclose()
         self._adapters = AsyncExitStack()
         self.session.readers, self.session.writers = Readers(), Writers()
@@ -172,6 +187,7 @@ class OpenSetup:
     def _take_up(self) -> None:
         """Goes on with what stopped for want of a sign-in. A change that was sent is only looked after: its end is
         read, and nothing is sent a second time."""
+        looks = []
         for place, work in tuple(self.work.items()):
             if work.running or work.unsigned is None:
                 continue
@@ -179,9 +195,10 @@ class OpenSetup:
             if change is not None:
                 self.resume(change)
             elif work.kind == LOOKING:
-                self.look(place)
+                looks.append(place)
             else:
                 self.plan(place)
+        self.look_all(looks)
 
     # ------------------------------------------------------------ intents
 
@@ -210,6 +227,33 @@ class OpenSetup:
     def look(self, item_step: ItemStep) -> None:
         """Looks again at an item's step, beside whatever else goes on."""
         self._start(Work(item_step, LOOKING), self._look)
+
+    def look_all(self, places: Sequence[ItemStep] | None = None) -> None:
+        """Looks at every item's step that has something to look at, or at these, in one round.
+
+        It goes on beside whatever else does; a round under way goes on instead of another one.
+        """
+        if places is None:
+            places = [
+                place
+                for step in self.guide.steps
+                if step.checks
+                for place in item_steps(self.guide, self.session.snapshot, step)
+            ]
+        free = [place for place in places if not ((work := self.work.get(place)) and work.running)]
+        if not free or (self.round is not None and self.round.running):
+            return
+        looks = sum(len(step.checks) for place in free if (step := self.guide.step(place.step)) is not None)
+        self.round = Round({place: Work(place, LOOKING) for place in free}, looks)
+        self.work.update(self.round.works)
+        self._round_task = asyncio.create_task(self._look_all(self.round))
+        self.on_change()
+
+    async def stop_looking(self) -> None:
+        """Ends the round under way; what it found so far is kept."""
+        if self._round_task is not None:
+            self._round_task.cancel()
+            await asyncio.wait({self._round_task})
 
     def plan(self, item_step: ItemStep) -> None:
         """Reads what acting would do; what was read before counts no more."""
@@ -250,8 +294,8 @@ class OpenSetup:
         return None
 
     def cancel(self, item_step: ItemStep) -> None:
-        """Stops the work on an item's step; what it runs is stopped, and its end is written."""
-        task, work = self._tasks.get(item_step), self.work.get(item_step)
+        """Stops the work on an item's step; what it runs is stopped, and its end is written. A round ends whole."""
+        task, work = self._task_of(item_step), self.work.get(item_step)
         if task is not None and work is not None and not work.cancelling:
             work.cancelling = True
             task.cancel()
@@ -259,10 +303,16 @@ class OpenSetup:
 
     async def settled(self, item_step: ItemStep) -> Work | None:
         """Waits for the end of what is done for an item's step now; returns it."""
-        task = self._tasks.get(item_step)
+        task = self._task_of(item_step)
         if task is not None:
             await asyncio.wait({task})
         return self.work.get(item_step)
+
+    def _task_of(self, item_step: ItemStep) -> asyncio.Task[None] | None:
+        """What carries out the work there: its own task, or that of the round it is part of."""
+        work = self.work.get(item_step)
+        shared = self.round is not None and work is not None and work is self.round.works.get(item_step)
+        return self._round_task if shared else self._tasks.get(item_step)
 
     def running(self) -> tuple[Work, ...]:
         """What acts now, or waits for what an earlier session began; looking is not counted."""
@@ -280,14 +330,22 @@ class OpenSetup:
         if before is not None and before.running:
             if before.kind != LOOKING or work.kind == LOOKING:
                 return  # it is at it already, or at something that a look must not stop
-            self._tasks[work.item_step].cancel()
+            self._end_look(work.item_step)
         self.work[work.item_step] = work
         self._tasks[work.item_step] = asyncio.create_task(self._run(work, run))
         self.on_change()
 
+    def _end_look(self, item_step: ItemStep) -> None:
+        """Something else begins there. A round goes on without it, and what it still finds there counts no more."""
+        task = self._tasks.get(item_step)
+        if task is not None:
+            task.cancel()
+
     def _told(self, text: str) -> None:
         """What an adapter has to say while a call goes on belongs to the work that called it, else to the lists."""
         work = _working.get()
+        if work is None and self.round is not None:  # reads of a round are of all of it
+            work = next((one for one in self.round.works.values() if one.running), None)
         if work is None:
             self.lists.told(text)
         elif work.running:
@@ -326,6 +384,58 @@ class OpenSetup:
     async def _look(self, work: Work) -> None:
         await self.session.look(work.item_step, told=work.missed)
 
+    async def _look_all(self, going: Round) -> None:
+        from wizard.checking import Looked, look_at_all
+
+        snapshot = self.session.snapshot
+        left = {place: len(self.session.view(place).step.checks) for place in going.works}
+
+        def each(looked: Looked) -> None:
+            going.done = looked.done
+            place = ItemStep(looked.found.step, looked.found.items)
+            if self._still_so(place, going.works[place], looked.found, snapshot):
+                self.session.record(looked.found)
+            left[place] -= 1
+            if not left[place]:
+                going.works[place].finish()
+            self.on_change()
+
+        problem, state = None, ""
+        try:
+            await look_at_all(
+                self.guide,
+                snapshot,
+                self.guide.steps,
+                self.session.readers,
+                places=going.works,
+                each=each,
+                told=lambda place, unseen: going.works[place].missed(unseen),
+            )
+        except Problem as failed:
+            problem = failed
+        except asyncio.CancelledError:
+            state = "cancelled"
+        except Exception as error:  # noqa: BLE001 - as in `_run`
+            problem = self._unknown(error)
+        finally:
+            going.running = False
+            for work in going.works.values():
+                if work.running:
+                    work.finish(problem, state=state)
+            self.not_saved = self.writer.stopped
+            self.on_change()
+
+    def _still_so(self, place: ItemStep, work: Work, found: Found, before: Snapshot) -> bool:
+        """Whether what a round found is about what is there now: nothing was changed there, or entered, meanwhile."""
+        now_held = self.session.snapshot
+        if self.work.get(place) is not work or not all(map(now_held.has, place.items)):
+            return False
+        if (now_held.values, now_held.links, now_held.items) == (before.values, before.links, before.items):
+            return True
+        view = self.session.view(place)
+        check = next(one for one in view.step.checks if one.id == found.check)
+        return found.fingerprint == view.fingerprint(check.id, check.revision)
+
     async def _plan(self, work: Work) -> None:
         inputs = tuple(self.session.view(work.item_step).inputs())
         plan = await self.session.plan(work.item_step)
@@ -347,6 +457,7 @@ class OpenSetup:
     async def close(self, *, leave_running: bool = False) -> str:
         """Stops what runs, or leaves it running alone; frees the lock. Returns the head of the journal."""
         await self.stop_signing_in()
+        await self.stop_looking()
         for task in self._tasks.values():
             task.cancel(LEAVE if leave_running else None)
         swept = [self._sweep_task] if self._sweep_task is not None else []

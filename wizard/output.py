@@ -9,8 +9,9 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 from state.problem import EXIT_NOT_YET, Problem
 from wizard.text import clean
@@ -32,6 +33,7 @@ GLYPHS = {
     "needs input": "►",
     "running": "»",
     "stale": "!",
+    "rule": "─",
 }
 _ASCII = {
     "✓": "v",
@@ -75,6 +77,45 @@ def json_text(command: str, body: Mapping[str, Any]) -> str:
 def say(text: str = "") -> None:
     """One or more lines of narration."""
     _write(sys.stderr, _fitted(clean(text, keep_newlines=True, limit=100_000), sys.stderr))
+
+
+class Progress:
+    """How far something is, on stderr while it goes on: a line that is written over on a terminal.
+
+    Elsewhere a line now and then, so that a log shows that something goes on; none for what is quick.
+    """
+
+    _shown: ClassVar[bool] = False
+
+    def __init__(self, every: float = 10.0) -> None:
+        self._every, self._last = every, time.monotonic()
+        self._over = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+    def show(self, text: str) -> None:
+        """Says how far it is now."""
+        at = time.monotonic()
+        if at - self._last < (TERMINAL_SECONDS if self._over else self._every):
+            return
+        self._last = at
+        if not self._over:
+            say_line(text)
+            return
+        import shutil
+
+        _write(sys.stderr, clean(text, limit=max(1, shutil.get_terminal_size().columns - 1)), end="")
+        Progress._shown = True
+
+    @staticmethod
+    def clear() -> None:
+        """Takes away what stands there."""
+        if Progress._shown:
+            Progress._shown = False
+            with contextlib.suppress(OSError):
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
+
+
+TERMINAL_SECONDS = 0.1  # between two drawings of a progress line: more is not seen
 
 
 def say_line(text: str) -> None:
@@ -155,12 +196,13 @@ def _fitted(text: str, stream: TextIO) -> str:
     return "\n".join(lines)
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO, text: str, end: str = "\n") -> None:
+    Progress.clear()
     try:
-        stream.write(text + "\n")
+        stream.write(text + end)
         stream.flush()
     except UnicodeEncodeError:
-        stream.write(text.encode("ascii", "replace").decode() + "\n")
+        stream.write(text.encode("ascii", "replace").decode() + end)
         stream.flush()
     except BrokenPipeError:
         # The reader went away (`| head`). Narration is dropped; for data there is nobody left to tell.

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wizard.guide import Guide
 
 if TYPE_CHECKING:
     from state.snapshot import Snapshot
 
+T = TypeVar("T")
+
 
 class Relations:
-    """The relations over one snapshot. Each pair is worked out once: a status asks for the same ones many times."""
+    """The relations over one snapshot. Each is worked out once: a status asks for the same ones many times."""
 
     def __init__(self, guide: Guide, snapshot: Snapshot) -> None:
         self._guide = guide
         self._neighbours: dict[str, dict[str, None]] = {}
-        self._known: dict[tuple[str, str], bool] = {}
+        self._reached: dict[tuple[str, str], frozenset[str] | None] = {}
+        self._known: dict[Hashable, Any] = {}
         for one, other in (*snapshot.links, *_references(guide, snapshot)):
             self._neighbours.setdefault(one, {})[other] = None
             self._neighbours.setdefault(other, {})[one] = None
@@ -28,28 +31,40 @@ class Relations:
 
         Items of kinds that have nothing to do with each other concern each other: there a gate waits for all.
         """
-        known = self._known.get((one, other))
-        if known is None:
-            known = self._known[one, other] = self._find(one, other)
-        return known
+        reached = self.reached(one, other.partition("/")[0])
+        return reached is None or other in reached
 
-    def _find(self, one: str, other: str) -> bool:
-        if one == other:
-            return True
-        kind_one, kind_other = one.partition("/")[0], other.partition("/")[0]
-        if kind_one == kind_other:
-            return False
-        seen, frontier = {one}, [one]
+    def once(self, what: Hashable, work_out: Callable[[], T]) -> T:
+        """What is asked for many times over this snapshot and worked out once; `what` tells it apart."""
+        if what not in self._known:
+            self._known[what] = work_out()
+        found: T = self._known[what]
+        return found
+
+    def reached(self, one: str, kind: str) -> frozenset[str] | None:
+        """The items of `kind` that work on `one` concerns; None when that is all of them."""
+        key = one, kind
+        if key not in self._reached:
+            self._reached[key] = self._find(one, kind)
+        return self._reached[key]
+
+    def _find(self, one: str, kind: str) -> frozenset[str] | None:
+        own = one.partition("/")[0]
+        if own == kind:
+            return frozenset((one,))
+        if kind not in _connected_kinds(self._guide, own):
+            return None
+        seen, frontier, found = {one}, [one], set()
         while frontier:
             for neighbour in self._neighbours.get(frontier.pop(), ()):
-                if neighbour == other:
-                    return True
+                passed = neighbour.partition("/")[0]
+                if passed == kind:
+                    found.add(neighbour)
                 # A chain never passes through two items of one kind: a shared subscription does not relate two dpes.
-                kind = neighbour.partition("/")[0]
-                if neighbour not in seen and kind not in (kind_one, kind_other):
+                elif neighbour not in seen and passed != own:
                     seen.add(neighbour)
                     frontier.append(neighbour)
-        return kind_other not in _connected_kinds(self._guide, kind_one)
+        return frozenset(found)
 
 
 def _references(guide: Guide, snapshot: Snapshot) -> Iterator[tuple[str, str]]:

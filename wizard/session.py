@@ -50,6 +50,7 @@ from wizard.guide import NO_PROBE, PROBES, Action, Check, Field, Finding, Guide,
 from wizard.identifiers import Parsed, parse
 from wizard.ports import Readers, Writers
 from wizard.probing import Consented
+from wizard.round import deadline, one_round
 from wizard.secret import Secret
 from wizard.status import (
     ACTION,
@@ -123,6 +124,7 @@ class Session:
         self._answers: list[_Answer] = []
         journal = writer.journal
         self._snapshot = fold(journal.header, journal.events, head=writer.head)
+        self._status: tuple[Snapshot, str, SetupStatus] | None = None
         self.on_commit: Callable[[], None] = lambda: None
 
     # ------------------------------------------------------------ what is
@@ -133,8 +135,12 @@ class Session:
         return self._snapshot
 
     def status(self) -> SetupStatus:
-        """Where every item's step stands now."""
-        return derive(self.guide, self._snapshot, now())
+        """Where every item's step stands now, to the minute: the screens ask at every change that they draw."""
+        minute = now()[:16]
+        known = self._status
+        if known is None or known[0] is not self._snapshot or known[1] != minute:
+            known = self._status = (self._snapshot, minute, derive(self.guide, self._snapshot, now()))
+        return known[2]
 
     def view(self, item_step: ItemStep) -> View:
         """The values, texts and fingerprints of one item's step."""
@@ -634,31 +640,34 @@ async def look(
     *,
     told: Callable[[Problem], None] = lambda _: None,
 ) -> tuple[Found, ...]:
-    """Runs checks side by side, each within its deadline; reads only and writes nothing.
+    """Runs checks side by side in a round of their own, each within its deadline; reads only and writes nothing.
 
     One slow or failing source never holds up the rest: it becomes `could not look`.
     """
-    wanted = view.step.checks if checks is None else checks
-    findings = await asyncio.gather(*(_run_check(check, view, readers, told) for check in wanted))
-    return tuple(
-        Found(
-            step=view.step.id,
-            items=view.items,
-            check=check.id,
-            verdict=finding.verdict,
-            text=finding.text,
-            todo=finding.todo,
-            owes=finding.owes,
-            fingerprint=view.fingerprint(check.id, check.revision),
-            evidence=finding.evidence,
-        )
-        for check, finding in zip(wanted, findings, strict=True)
+    async with one_round(readers) as shared:
+        wanted = view.step.checks if checks is None else checks
+        return tuple(await asyncio.gather(*(run_check(check, view, shared, told) for check in wanted)))
+
+
+async def run_check(check: Check, view: View, readers: Readers, told: Callable[[Problem], None]) -> Found:
+    """What one check finds. `readers` are those of a round, in which its deadline counts from its turn."""
+    finding = await _finding(check, view, readers, told)
+    return Found(
+        step=view.step.id,
+        items=view.items,
+        check=check.id,
+        verdict=finding.verdict,
+        text=finding.text,
+        todo=finding.todo,
+        owes=finding.owes,
+        fingerprint=view.fingerprint(check.id, check.revision),
+        evidence=finding.evidence,
     )
 
 
-async def _run_check(check: Check, view: View, readers: Readers, told: Callable[[Problem], None]) -> Finding:
+async def _finding(check: Check, view: View, readers: Readers, told: Callable[[Problem], None]) -> Finding:
     try:
-        async with asyncio.timeout(check.deadline):
+        async with deadline(check.deadline):
             return await check.run(view, readers)
     except TimeoutError:
         return Finding(COULD_NOT_LOOK, f"no answer within {check.deadline:g} s", check.hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from state.events import BAD, COULD_NOT_LOOK, DONE, GOOD, NOT_YET
@@ -127,16 +128,17 @@ def gate_of(view: View, found: Mapping[ItemStep, Status], steps: Mapping[str, st
     """The predecessors that are not done yet, of the related items only; a step without items counts as one."""
     waits: list[ItemStep] = []
     for step_id in view.step.after:
-        mine = [
-            status
-            for status in found.values()
-            if status.item_step.step == step_id and view.concerns(status.item_step.items)
-        ]
+        mine = _concerned(view, found, step_id)
         waits += [status.item_step for status in mine if not status.done]
         # No item of that step has to do with this one: nothing was done for it, so it waits (an unlinked dpe).
         if not mine:
             waits.append(ItemStep(step_id))
     return tuple(waits)
+
+
+def _concerned(view: View, found: Mapping[ItemStep, Status], step_id: str) -> list[Status]:
+    """How a step stands for the items that have to do with the viewed ones, in their order."""
+    return [found[place] for place in view.concerned(step_id) if place in found]
 
 
 def field_states(view: View) -> tuple[FieldState, ...]:
@@ -158,7 +160,7 @@ def field_state(view: View, field: Field, owner: str | None) -> FieldState:
         value, source = field.default(view), "default"
     if not value:
         return FieldState(field, owner, EMPTY, "", message=field.where)
-    parsed = parse_field(view, field, value)
+    parsed = _parsed(field.kind, value, known(view, field))
     if not parsed.ok:
         return FieldState(field, owner, WRONG, value, source, parsed.message or "")
     if field.rule and (wrong := field.rule(parsed.normalized, view)):
@@ -171,17 +173,26 @@ def parse_field(view: View, field: Field, text: str) -> Parsed:
     return parse(field.kind, text, known(view, field))
 
 
+@lru_cache(maxsize=8192)
+def _parsed(kind: str, text: str, known: Known) -> Parsed:
+    """As `parse_field`; a status asks for the same again and again. No secret is ever asked for here."""
+    return parse(kind, text, known)
+
+
 def known(view: View, field: Field) -> Known:
     """What the setup already knows and a parser may compare with. A subscription is compared with nothing: it is
     what the others are compared with."""
     if field.kind == "subscription-id":
         return Known()
-    fields = view.guide.fields()
-    subscriptions = tuple(
-        value for key, other in fields.items() if other.kind == "subscription-id" for value in view.values(key)
-    )
+    relations = view.relations or Relations(view.guide, view.snapshot)
+    subscriptions = relations.once(("subscriptions", view.items), lambda: _subscriptions(view))
     hosts = tuple(host for _, file in files(view, field) for host in file.hosts) if field.kind == "hostname" else ()
     return Known(subscription_ids=subscriptions, hosts=hosts)
+
+
+def _subscriptions(view: View) -> tuple[str, ...]:
+    fields = view.guide.fields()
+    return tuple(value for key, one in fields.items() if one.kind == "subscription-id" for value in view.values(key))
 
 
 def files(view: View, field: Field) -> tuple[tuple[str, FileFacts], ...]:
@@ -365,11 +376,7 @@ def unobserved(view: View, found: Mapping[ItemStep, Status]) -> tuple[ItemStep, 
     """
     missing: list[ItemStep] = []
     for step_id in view.step.needs_observed:
-        mine = [
-            status
-            for status in found.values()
-            if status.item_step.step == step_id and view.concerns(status.item_step.items)
-        ]
+        mine = _concerned(view, found, step_id)
         missing += [status.item_step for status in mine if not _is_observed(view, status)]
         if not mine:
             missing.append(ItemStep(step_id))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from state.events import COULD_NOT_LOOK, NOT_YET
 from wizard.current import current_attestation, current_finding, current_waiver, last_change
 from wizard.guide import ALREADY_DONE, DO_IT_FOR_ME, YOU, Guide, ItemStep, Step
+from wizard.relations import Relations
 from wizard.status import (
     DONE_STATUSES,
     EMPTY,
@@ -154,13 +155,14 @@ def turns(guide: Guide, snapshot: Snapshot, status: SetupStatus) -> Turns:
     """What is whose in a setup; `status` is that of `snapshot`."""
     mine: list[Mine] = []
     owed: list[Owed] = []
+    relations = Relations(guide, snapshot)
     for step in guide.steps:
         places = item_steps(guide, snapshot, step)
         if not places and not _open_predecessors(guide, status, step):
             short = _add(guide, snapshot, step)
             mine.append(Mine(ItemStep(step.id), TO_DO, f"step {step.number}: {short}", short, step.number))
         for place in places:
-            view = View(guide, snapshot, step, place.items, now=status.now)
+            view = View(guide, snapshot, step, place.items, relations, status.now)
             found = status.item_steps[place]
             if debt := _debt(view, status, found):
                 owed.append(debt)

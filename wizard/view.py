@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,19 +18,39 @@ if TYPE_CHECKING:
 
 def item_steps(guide: Guide, snapshot: Snapshot, step: Step) -> tuple[ItemStep, ...]:
     """The places where `step` runs: once, per item, or per linked pair (DESIGN.md section 1: item)."""
-    if not step.per:
-        return (ItemStep(step.id),)
-    choices = [[f"{kind}/{name}" for name in snapshot.items.get(kind, ())] for kind in step.per]
-    return tuple(ItemStep(step.id, items) for items in itertools.product(*choices) if _all_linked(snapshot, items))
+    found: list[tuple[str, ...]] = [()]
+    near = _neighbours(snapshot) if len(step.per) > 1 else {}
+    for kind in step.per:
+        order = {f"{kind}/{name}": number for number, name in enumerate(snapshot.items.get(kind, ()))}
+        found = [(*items, one) for items in found for one in (_linked(items, order, near) if items else order)]
+    return tuple(ItemStep(step.id, items) for items in found)
 
 
-def _all_linked(snapshot: Snapshot, items: tuple[str, ...]) -> bool:
-    return all(linked(snapshot, one, other) for one, other in itertools.combinations(items, 2))
+def _neighbours(snapshot: Snapshot) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for one, other in snapshot.links:
+        found.setdefault(one, set()).add(other)
+        found.setdefault(other, set()).add(one)
+    return found
+
+
+def _linked(items: tuple[str, ...], order: Mapping[str, int], near: Mapping[str, set[str]]) -> list[str]:
+    """Those in `order` that are linked, in either direction, with every one of `items`."""
+    both = set.intersection(*(near.get(item, set()) for item in items))
+    return sorted((one for one in both if one in order), key=lambda one: order[one])
 
 
 def linked(snapshot: Snapshot, one: str, other: str) -> bool:
     """Whether two items are linked, in either direction."""
     return (one, other) in snapshot.links or (other, one) in snapshot.links
+
+
+def _by_first(guide: Guide, snapshot: Snapshot, step: Step) -> tuple[tuple[ItemStep, ...], Mapping[str, Sequence[int]]]:
+    """The places of a step, and at which numbers of these the first item is which."""
+    places, found = item_steps(guide, snapshot, step), dict[str, list[int]]()
+    for number, place in enumerate(places):
+        found.setdefault(place.items[0] if place.items else "", []).append(number)
+    return places, found
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +85,20 @@ class View:
         relations = self.relations or Relations(self.guide, self.snapshot)
         return all(relations.related(mine, theirs) for mine in self.items for theirs in items)
 
+    def concerned(self, step_id: str) -> tuple[ItemStep, ...]:
+        """Where another step runs for the items that have to do with the viewed ones, in that step's order."""
+        step = self.of(step_id).step
+        relations = self.relations or Relations(self.guide, self.snapshot)
+        places: tuple[ItemStep, ...]
+        places, by_first = relations.once(("places", step_id), lambda: _by_first(self.guide, self.snapshot, step))
+        reached = relations.reached(self.items[0], step.per[0]) if self.items and step.per else None
+        if reached is not None:
+            places = tuple(
+                places[number] for number in sorted(one for item in reached for one in by_first.get(item, ()))
+            )
+        view = replace(self, relations=relations)
+        return tuple(place for place in places if view.concerns(place.items))
+
     def only(self, kind: str | None) -> View:
         """The same view for its items of one kind alone: of a pair, the one."""
         items = tuple(item for item in self.items if kind is not None and item.startswith(f"{kind}/"))
@@ -82,7 +116,8 @@ class View:
         if own:
             return own
         every = tuple(f"{field.owner}/{name}" for name in self.snapshot.items.get(field.owner, ()))
-        return tuple(item for item in every if self.concerns((item,)))
+        relations = self.relations or Relations(self.guide, self.snapshot)
+        return tuple(item for item in every if all(relations.related(mine, item) for mine in self.items))
 
     def setting(self, key: str) -> FieldSet | None:
         """The committed value of a field as it was set; None when unset or when several items have one."""
@@ -114,6 +149,11 @@ class View:
 
         A file counts by its SHA-256, not by its path.
         """
+        if self.relations is None:
+            return self._inputs()
+        return self.relations.once(("inputs", self.step.id, self.items), self._inputs)
+
+    def _inputs(self) -> list[tuple[str, str]]:
         fields = self.guide.fields()
         pairs: list[tuple[str, str]] = []
         for key in (*(field.key for field in self.step.fields), *self.step.uses):

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import azure, journal, screens, start_up, step_seven
+from tests.bench import azure, checking, journal, screens, start_up, step_seven
 from tests.bench.measure import NOT_MEASURED, OVER, Row, table
 
 
@@ -27,7 +27,7 @@ def main() -> int:
     begun = time.monotonic()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="plw-bench-") as temporary:
-        for part in (start_up, journal, azure, screens, step_seven):
+        for part in (start_up, journal, azure, checking, screens, step_seven):
             name = part.__name__.rpartition(".")[2]
             print(f"measuring {name.replace('_', ' ')}…", file=sys.stderr, flush=True)
             directory = Path(temporary, name)

@@ -123,7 +123,7 @@ def _walked(terminal: Terminal, name: str) -> str:
         take(terminal, between)
     enter(terminal, number)
     fill(terminal, PLACES[number])
-    plan = planned(terminal, DONE_FOR_ME[number])
+    plan = planned(terminal, *DONE_FOR_ME[number])
     start(terminal)
     if at == number:
         shown = says(terminal, said)

@@ -249,6 +249,9 @@ class World:
     async def a_record(self, zone_id: str, name: str) -> ARecord | None:
         return self._called("a_record", lambda: self.records.get((zone_id.lower(), name)))
 
+    async def a_records(self, zone_id: str) -> tuple[ARecord, ...]:
+        return self._called("a_records", lambda: tuple(r for (z, _), r in self.records.items() if z == zone_id.lower()))
+
     async def operation(self, resource_id: str) -> Operation:
         return self._called("operation", lambda: self._status.get(resource_id.lower(), Operation("")))
 

@@ -1,30 +1,41 @@
-"""`check`: every look again, a bounded number at once; exit codes (DESIGN.md section 5)."""
+"""`check`: every look again, its text, its JSON and its exit codes (DESIGN.md section 5)."""
 
 from __future__ import annotations
 
-import asyncio
+import io
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import msgspec
 import pytest
 
-from state.events import BAD, COULD_NOT_LOOK, GOOD
+from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, Found
 from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK
 from tests.setups import DPM, MINIO
 from tests.wizard.engine import (
     ACTOR,
     DNS,
+    ENDPOINT,
     GUIDE,
     Resolver,
     attest_until,
     fill,
+    finding,
     journalled,
     opened,
-    with_step,
 )
-from wizard.checking import AT_ONCE, as_text, document, exit_code, look_at_all, with_findings
-from wizard.guide import Check, Finding
+from wizard import output
+from wizard.checking import as_text, document, exit_code, look_at_all, with_findings
+from wizard.evidence import evidence
+from wizard.guide import ItemStep
+from wizard.output import Progress, json_text
 from wizard.ports import Readers
+from wizard.session import Session
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "check.schema.json"
 
 
 def body(*statuses: str, verdicts: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -69,10 +80,10 @@ async def test_a_look_is_shown_and_recorded_once(tmp_path: Path):
     cluster = dict.fromkeys(("release", "workloads", "hosts"), COULD_NOT_LOOK)
     assert verdicts == {**azure, **cluster, "resolver-here": BAD}
     before = len(journalled(session))
-    for finding in found:
-        session.record(finding)
-    for finding in await look_at_all(GUIDE, session.snapshot, GUIDE.steps, readers):
-        session.record(finding)
+    for one in found:
+        session.record(one)
+    for one in await look_at_all(GUIDE, session.snapshot, GUIDE.steps, readers):
+        session.record(one)
     assert len(journalled(session)) == before + len(verdicts)
     shown = document("demo", GUIDE, session.snapshot, GUIDE.steps, recorded=True)
     assert exit_code(shown) == EXIT_BAD
@@ -96,29 +107,158 @@ async def test_a_look_that_is_not_recorded_shows_the_same(tmp_path: Path):
     assert journalled(session) == before
 
 
-async def test_looks_are_side_by_side_but_bounded(tmp_path: Path):
-    now = most = 0
-
-    async def look(view: object, readers: object) -> Finding:
-        nonlocal now, most
-        now, most = now + 1, max(most, now + 1)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        now -= 1
-        return Finding(GOOD, "seen")
-
-    guide = with_step(GUIDE, "endpoint", checks=(Check("c", "C", "", look),))
-    session = opened(tmp_path, guide=guide)
-    for number in range(3 * AT_ONCE):
-        session.add_item("endpoint", f"pe-{number}")
-    found = await look_at_all(guide, session.snapshot, (guide.steps[2],), Readers())
-    assert len(found) == 3 * AT_ONCE
-    assert 1 < most <= AT_ONCE
-
-
 async def test_only_the_chosen_steps_are_looked_at(tmp_path: Path):
     session = fill(opened(tmp_path))
     (dns,) = (step for step in GUIDE.steps if step.id == "dns")
-    found = await look_at_all(GUIDE, session.snapshot, (dns,), Readers(dns=Resolver()))
+    found = await look_at_all(GUIDE, session.snapshot, [dns], Readers(dns=Resolver()))
     assert {one.step for one in found} == {"dns"}
     assert {one.items for one in found} == {DNS.items}
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def answer(session: Session, *found: Found, recorded: bool = False) -> dict[str, Any]:
+    """What `check` says when these were found."""
+    return document("demo", GUIDE, with_findings(session.snapshot, found, ACTOR), GUIDE.steps, recorded=recorded)
+
+
+def found_at(session: Session, place: ItemStep, check: str, verdict: str, **changes: Any) -> Found:
+    """A finding of now."""
+    return msgspec.structs.replace(finding(session.snapshot, place, check, verdict), **changes)
+
+
+def many(tmp_path: Path, count: int) -> tuple[Session, list[ItemStep]]:
+    """A setup of so many endpoints, and step 3 of each."""
+    session = opened(tmp_path)
+    session.add_item("subscription", "main")
+    for number in range(count):
+        session.add_item("endpoint", f"pe-{number:03}")
+    return session, [ItemStep("endpoint", (f"endpoint/pe-{number:03}",)) for number in range(count)]
+
+
+def test_the_document_is_as_its_schema_says(tmp_path: Path):
+    session = fill(opened(tmp_path))
+    attest_until(session, "register")
+    seen = evidence("Azure", "GET /x", "{}", "ada")
+    body = answer(
+        session,
+        found_at(session, ENDPOINT, "endpoint", NOT_YET, owes="vendor", evidence=(seen,)),
+        found_at(session, DNS, "resolver-here", BAD, todo="Look."),
+    )
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    printed = json.loads(json_text("check", body))
+    jsonschema.validate(printed, schema, cls=jsonschema.Draft202012Validator)
+
+    (one,) = printed["steps"][2]["items"][0]["findings"]
+    assert set(one) == set(schema["$defs"]["finding"]["properties"]), "what is printed is described, and the other way"
+    assert set(one["evidence"][0]) == set(schema["$defs"]["evidence"]["properties"])
+    assert set(printed) == set(schema["properties"])
+    assert (one["owes"], one["deadline"], one["hint"]) == ("vendor", 60.0, GUIDE.steps[2].checks[0].hint)
+    assert printed["verdicts"] == {GOOD: 0, BAD: 1, COULD_NOT_LOOK: 0, NOT_YET: 1}
+    assert printed["exit_code"] == EXIT_BAD
+    for missing in ("format", "verdicts", "exit_code"):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({key: printed[key] for key in printed if key != missing}, schema)
+
+
+def test_since_is_when_the_verdict_came_whether_or_not_it_is_recorded(tmp_path: Path):
+    session = fill(opened(tmp_path))
+    session.record(found_at(session, DNS, "resolver-here", BAD))
+    first = session.snapshot.findings["dns", DNS.items, "resolver-here"].since
+
+    def since(body: dict[str, Any]) -> str:
+        return str(body["steps"][4]["items"][0]["findings"][0]["since"])
+
+    assert since(answer(session, found_at(session, DNS, "resolver-here", BAD, text="another text"))) == first
+    assert since(answer(session, found_at(session, DNS, "resolver-here", GOOD))) > first
+
+
+def test_what_is_good_of_many_is_counted_and_what_is_not_is_shown(tmp_path: Path):
+    session, places = many(tmp_path, 200)
+    found = [found_at(session, place, "endpoint", GOOD) for place in places]
+    found[7] = found_at(session, places[7], "endpoint", BAD, text="pe-007 is rejected", todo="Ask why.")
+    text = as_text(answer(session, *found))
+
+    assert "✓ Private Endpoint: 199 of 200 good" in text
+    assert "✗ Private Endpoint (pe-007): pe-007 is rejected" in text
+    assert "do next: Ask why." in text
+    assert len(text.splitlines()) < 50
+
+
+def test_what_is_wrong_with_many_in_the_same_way_is_said_once_with_every_name(tmp_path: Path):
+    session, places = many(tmp_path, 50)
+    found = [
+        found_at(session, place, "endpoint", BAD, text=f"{place.items[0].partition('/')[2]} is gone")
+        for place in places
+    ]
+    found[9] = found_at(session, places[9], "endpoint", BAD, text="pe-009 is gone, and pe-010 too")
+    lines = as_text(answer(session, *found)).splitlines()
+
+    (said,) = (number for number, line in enumerate(lines) if "pe-000 is gone" in line)
+    assert lines[said].startswith("  ✗ Private Endpoint (pe-000 and 48 more)")
+    others = lines[said + 1].strip().removeprefix("also: ").split(", ")
+    assert others == [f"pe-{number:03}" for number in range(1, 50) if number != 9]
+    assert "  ✗ Private Endpoint (pe-009): pe-009 is gone, and pe-010 too" in lines, "that says more"
+
+
+def test_the_end_says_what_the_exit_code_means_and_the_way_on(tmp_path: Path):
+    session = fill(opened(tmp_path))
+    body = answer(session, found_at(session, DNS, "resolver-here", COULD_NOT_LOOK))
+    end = as_text(body).partition("Status check results are ")[2].splitlines()
+
+    assert end[0] == "…"
+    assert "0 good, 0 bad, 1 could not look, 0 not yet" in end[1]
+    assert end[2].endswith("3: not all is done yet, could be looked at, or is in your hands")
+    assert [line.split("do next")[1].strip().partition(":")[0] for line in end[3:]] == [
+        "privatelink-wizard doctor",
+        "privatelink-wizard resume demo",
+    ]
+
+
+def test_a_step_that_waits_says_for_which(tmp_path: Path):
+    session, _ = many(tmp_path, 2)
+    lines = as_text(answer(session)).splitlines()
+    assert "► needs input: main: Subscription ID: empty; waits for step 1" in lines
+
+
+def test_text_from_outside_makes_no_line_of_its_own(tmp_path: Path):
+    session = fill(opened(tmp_path))
+    found = found_at(session, DNS, "resolver-here", BAD, text="x\n✓ all is well\x1b[2J", todo="a\r✓ b")
+    lines = as_text(answer(session, found)).splitlines()
+    assert not [line for line in lines if line.startswith("✓")]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_progress_is_written_over_on_a_terminal_and_gone_before_anything_else_is_said(monkeypatch: pytest.MonkeyPatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(output, "TERMINAL_SECONDS", 0)
+    progress = Progress()
+    progress.show("looked at 1 of 9")
+    progress.show("looked at 2 of 9\nx\x1b[2J" + "y" * 500)
+    output.say("Azure asks to slow down.")
+    progress.show("looked at 3 of 9")
+    progress.clear()
+    progress.clear()
+
+    assert screen.getvalue().count("\n") == 1
+    parts = screen.getvalue().split("\r\x1b[K")
+    assert parts[0] == "looked at 1 of 9"
+    assert parts[1].startswith("looked at 2 of 9 x") and len(parts[1]) < 200
+    assert parts[2:] == ["Azure asks to slow down.\nlooked at 3 of 9", ""]
+
+
+@pytest.mark.parametrize(("every", "said"), [(3600.0, ""), (0.0, "looked at 1 of 9\nlooked at 2 of 9\n")])
+def test_without_a_terminal_progress_is_a_line_now_and_then(capsys: Any, every: float, said: str):
+    progress = Progress(every)
+    progress.show("looked at 1 of 9")
+    progress.show("looked at 2 of 9")
+    progress.clear()
+    assert capsys.readouterr().err == said

@@ -23,6 +23,7 @@ from wizard.actions.azure_facts import (
     subscription_of,
 )
 from wizard.azure import ARecord, AzureReader, Subscription, Zone, ZoneLink
+from wizard.relations import Relations
 from wizard.text import one_line
 from wizard.together import together
 from wizard.view import View, item_steps
@@ -131,16 +132,29 @@ def _serving(view: View, keys: Keys) -> tuple[View, ...]:
 def _claims(view: View, keys: Keys) -> tuple[Claim, ...]:
     owner = view.guide.fields()[keys.hosts[0]].owner
     mine = view.only(owner).items
-    claims = []
+    # Of many pairs each looks at all: what they want is worked out once.
+    relations = view.relations or Relations(view.guide, view.snapshot)
+    every = relations.once(
+        ("claims", view.step.id, keys), lambda: _every_claim(replace(view, relations=relations), keys)
+    )
+    return tuple(
+        replace(claim, sibling=True) if theirs == mine else claim
+        for items, theirs, claim in every
+        if items != view.items
+    )
+
+
+def _every_claim(view: View, keys: Keys) -> list[tuple[tuple[str, ...], tuple[str, ...], Claim]]:
+    """What each pair of items of the setup wants, with the pair and that item of it which the hosts belong to."""
+    owner = view.guide.fields()[keys.hosts[0]].owner
+    found = []
     for place in item_steps(view.guide, view.snapshot, view.step):
-        other = replace(view, items=place.items)
-        address, network = other.value(keys.address), other.value(keys.network)
-        if place.items == view.items or not address:
-            continue
-        who, sibling = " with ".join(item.partition("/")[2] for item in place.items), other.only(owner).items == mine
-        hosts = filter(None, (other.value(key) for key in keys.hosts))
-        claims += [Claim(host.lower(), address, network, who, sibling) for host in hosts]
-    return tuple(claims)
+        one = replace(view, items=place.items)
+        address, network = one.value(keys.address), one.value(keys.network)
+        who, theirs = " with ".join(item.partition("/")[2] for item in place.items), one.only(owner).items
+        hosts = filter(None, (one.value(key) for key in keys.hosts) if address else ())
+        found += [(place.items, theirs, Claim(host.lower(), address, network, who, False)) for host in hosts]
+    return found
 
 
 def _is_ipv4(address: str) -> bool:

@@ -141,6 +141,10 @@ class AzureLooker:
         """An A record set; None when there is none."""
         return await self._look(azure_calls.a_record, zone_id, name)
 
+    async def a_records(self, zone_id: str) -> tuple[ARecord, ...]:
+        """All A record sets of a zone."""
+        return await self._look(azure_calls.a_records, zone_id)
+
     async def _look(self, func: Callable[[Target, *Ts], T], *args: *Ts) -> T:
         if self._naming:
             await asyncio.wait(self._naming)

@@ -342,7 +342,19 @@ def record_and_etag(target: Target, zone_id: str, name: str) -> tuple[ARecord | 
         found = ask.or_none(lambda: client.get(group, zone, "A", ask.name(name)))
     if found is None:
         return None, ""
+    return _record(zone_id, name, found), text_at(found, "etag")
+
+
+def a_records(target: Target, zone_id: str) -> tuple[ARecord, ...]:
+    """All A record sets of a zone; none when there is no zone."""
+    subscription, group, zone = ask.parts(zone_id, "privateDnsZones")
+    with ask.explained(target) as clients:
+        client = clients.dns(target, subscription).record_sets
+        found = ask.or_none(lambda: ask.pages(client.list_by_type(group, zone, "A")))
+    return tuple(_record(zone_id, text_at(one, "name"), one) for one in found or ())
+
+
+def _record(zone_id: str, name: str, found: Any) -> ARecord:
     ttl = at(found, "properties", "ttl")
     addresses = (text_at(one, "ipv4Address") for one in list_at(found, "properties", "aRecords"))
-    record = ARecord(zone_id, name, tuple(addresses), ttl if isinstance(ttl, int) else 0)
-    return record, text_at(found, "etag")
+    return ARecord(zone_id, name, tuple(addresses), ttl if isinstance(ttl, int) else 0)
