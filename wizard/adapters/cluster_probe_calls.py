@@ -262,8 +262,8 @@ def _not_opened(error: BaseException, target: Target, where: Inside) -> Exceptio
             "probe-exec-forbidden",
             f"Your account may not run commands in pods of namespace {where.namespace}.",
             means="We could not look from inside the cluster.",
-            todo="Ask the cluster's administrator for the rights to create and to get pods/exec there (newer API servers "
-            "want both), or allow a short-lived pod instead.",
+            todo="Ask the cluster's administrator for the rights to create pods/exec and to get pods/exec there (newer "
+            "API servers want both), or allow a short-lived pod instead.",
             detail=message,
             exit_code=EXIT_NOT_YET,
         )
