@@ -148,10 +148,10 @@ def test_the_real_tools_are_understood(tmp_path: Path):
     """localhost is what every machine can look up; it is no host name of a setup, but the script does not care."""
     there = {each: f'exec {found} "$@"' for each in TOOLS if (found := _which(each))}
     assert there, "neither getent nor python3 here"
-    found = read_script(
+    looked = read_script(
         ran(tmp_path, ("localhost", "nowhere.invalid"), **there), "mark", ("localhost", "nowhere.invalid")
     )
-    local, nowhere = found["localhost"], found["nowhere.invalid"]
+    local, nowhere = looked["localhost"], looked["nowhere.invalid"]
     assert local is not None
     assert {"127.0.0.1", "::1"} & set(local.addresses)
     assert nowhere is not None

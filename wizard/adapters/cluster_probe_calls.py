@@ -147,7 +147,9 @@ def _main_names(pod: Any) -> set[str]:
 
 def _by_importance(pod: Any) -> list[Any]:
     main = _main_names(pod)
-    return sorted(sequence(field_of(pod, "spec", "containers")), key=lambda one: field_of(one, "name") not in main)
+    return sorted(
+        sequence(field_of(pod, "spec", "containers")), key=lambda one: text_of(field_of(one, "name")) not in main
+    )
 
 
 def _running(pod: Any) -> list[tuple[str, str]]:
@@ -184,14 +186,14 @@ def _user(spec: dict[Any, Any], container: Any) -> int:
 # ---------------------------------------------------------------- exec
 
 
-def run(target: Target, where: Inside, command: tuple[str, ...]) -> Ran:
+def run(target: Target, where: Inside, command: tuple[str, ...], seconds: float = EXEC_SECONDS) -> Ran:
     """Run a command in a container, without a shell. Raises Problem for what keeps it from being run."""
     import websocket
 
     socket = _opened(target, where, command)
     _bound(socket, OUTPUT_LIMIT)
     channels: dict[int, bytes] = {1: b"", 2: b"", 3: b""}
-    deadline = time.monotonic() + EXEC_SECONDS
+    deadline = time.monotonic() + seconds
     try:
         while (left := deadline - time.monotonic()) > 0:
             socket.settimeout(left)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import yaml
 from aiohttp import web
 
@@ -19,6 +20,7 @@ from state.problem import Problem
 from tests.sandbox.k8s_cluster import CONTEXT, Cluster, cluster, deployment
 from wizard.adapters import cluster_probe, cluster_probe_calls
 from wizard.adapters.cluster import MODULES
+from wizard.adapters.cluster_api import Target
 from wizard.adapters.cluster_probe import ClusterProber
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.inside_lookup import script_command
@@ -29,6 +31,10 @@ CORE = "/api/v1/namespaces/default"
 APPS = "/apis/apps/v1/namespaces/default"
 HOST, OTHER = "dpm.acme.test", "minio.acme.test"
 PROBE = {"name": "privatelink-probe-1", "mark": "setup-1"}
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+"""One child serves all: starting it takes longer than the tests."""
 
 
 class Names:
@@ -65,9 +71,9 @@ async def refused(doing: Awaitable[object]) -> Problem:
     return caught.value
 
 
-@pytest.fixture
-async def process(tmp_path: Path) -> AsyncIterator[SdkProcess]:
-    made = SdkProcess(MODULES, scratch=tmp_path)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SdkProcess]:
+    made = SdkProcess(MODULES, scratch=tmp_path_factory.mktemp("scratch"))
     yield made
     await made.close()
 
@@ -184,12 +190,12 @@ RESOLVING = {
 }
 
 
-async def test_the_pod_resolves_like_the_release_and_may_nothing(on: Make, process: SdkProcess, tmp_path: Path):
+async def test_the_pod_resolves_like_the_release_and_may_nothing(on: Make, process: SdkProcess):
     async with on() as (api, _):
         secret = [{"name": "SECRET", "value": "hush"}]
         await install(api, release(**RESOLVING, containers=[{"name": "dpe", "image": "dpe:1", "env": secret}]))
-        target = cluster_probe_calls.Target(str(api.work.kubeconfig), CONTEXT)
-        like = await asyncio.to_thread(cluster_probe_calls.model, target, "dpe", "default")
+        target = Target(str(api.work.kubeconfig), CONTEXT)
+        like = await process.call(cluster_probe_calls.model, target, "dpe", "default", timeout=30)
     made = cluster_probe_calls.manifest(like, **PROBE, command=script_command("token", (HOST,)))
     spec = made["spec"]
     assert {name: spec[name] for name in RESOLVING} == RESOLVING
@@ -228,12 +234,12 @@ async def test_the_pod_resolves_like_the_release_and_may_nothing(on: Make, proce
 @pytest.mark.parametrize(
     ("pod", "container", "user"), [(None, None, 65534), (0, 0, 65534), (1000, None, 1000), (1000, 2000, 2000)]
 )
-def test_the_pod_runs_as_the_release_does_but_never_as_root(pod: int | None, container: int | None, user: int):
+async def test_the_pod_runs_as_the_release_does_but_never_as_root(pod: int | None, container: int | None, user: int):
     spec = {"securityContext": {"runAsUser": pod}}
     assert cluster_probe_calls._user(spec, {"securityContext": {"runAsUser": container}}) == user
 
 
-def test_on_the_hosts_network_the_nodes_resolver_counts():
+async def test_on_the_hosts_network_the_nodes_resolver_counts():
     assert cluster_probe_calls._resolving({"hostNetwork": True}) == {"dnsPolicy": "Default"}
     assert cluster_probe_calls._resolving({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}) == {
         "dnsPolicy": "ClusterFirstWithHostNet"
@@ -271,10 +277,10 @@ async def test_a_pod_that_somebody_else_removes(on: Make):
 
 
 async def there(api: Cluster) -> None:
-    async def made() -> bool:
-        return PROBE["name"] in await pods(api)
-
-    await api.until(made)
+    """Wait until the probe's pod is there; a child may have to start for it."""
+    async with asyncio.timeout(90):
+        while PROBE["name"] not in await pods(api):
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -331,6 +337,7 @@ async def test_sweep_removes_what_has_the_mark_and_nothing_else(on: Make):
 KILLED = """
 import asyncio, sys
 from wizard.adapters.cluster import MODULES
+from wizard.adapters.cluster_api import Target
 from wizard.adapters.cluster_probe import ClusterProber
 from wizard.adapters.sdk_process import SdkProcess
 async def main():
@@ -349,9 +356,7 @@ async def test_what_a_killed_program_leaves_is_swept(on: Make):
         killed = await asyncio.create_subprocess_exec(
             sys.executable, "-c", KILLED, str(api.work.kubeconfig), CONTEXT, *PROBE.values()
         )
-        async with asyncio.timeout(90):
-            while PROBE["name"] not in await pods(api):
-                await asyncio.sleep(0.1)
+        await there(api)
         killed.send_signal(signal.SIGKILL)
         await killed.wait()
         assert await prober.sweep("default", PROBE["mark"]) == (PROBE["name"],)
@@ -366,6 +371,14 @@ READY = {
     "status": {
         "conditions": [{"type": "Ready", "status": "True"}],
         "containerStatuses": [{"name": "dpe", "state": {"running": {}}}],
+    },
+}
+HOSTILE = {
+    "metadata": {"name": ["x"], "labels": {"app": "dpe"}, "annotations": [7]},
+    "spec": {"containers": [7, {"name": ["x"], "image": 7}, {"name": {}}], "securityContext": [], "tolerations": "x"},
+    "status": {
+        "conditions": [7, {"type": "Ready", "status": "True"}],
+        "containerStatuses": [7, {"name": ["x"], "state": {"running": {}}}, {"name": "", "state": {"running": 1}}],
     },
 }
 SUCCESS = b'\x03{"status": "Success"}'
@@ -402,7 +415,7 @@ class Pretender:
         if request.path.endswith("/log"):
             return web.Response(body=self.log)
         if request.path.endswith("/pods") and request.method == "GET":
-            return web.json_response({"items": [READY, 7, {"metadata": 7}]})
+            return web.json_response({"items": [HOSTILE, READY, 7, {"metadata": 7}]})
         if request.path.endswith("/deployments"):
             return web.json_response({"items": [release()]})
         if "/pods/" in request.path:
@@ -410,7 +423,7 @@ class Pretender:
         return web.json_response({"items": []})
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def pretender(tmp_path: Path, process: SdkProcess) -> AsyncIterator[tuple[Pretender, ClusterProber]]:
     one = Pretender()
     app = web.Application()
@@ -477,12 +490,9 @@ async def test_exec_answers_of_any_kind(pretender: tuple[Pretender, ClusterProbe
     assert await asked(b"\x01" + b"x" * 3_000_000, SUCCESS) == "probe-exec-failed"
 
 
-async def test_a_resolver_that_is_silent_is_a_timeout(
-    pretender: tuple[Pretender, ClusterProber], process: SdkProcess, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_resolver_that_is_silent_is_a_timeout(pretender: tuple[Pretender, ClusterProber], process: SdkProcess):
     one, prober = pretender
-    target = cluster_probe_calls.Target(prober._kubeconfig or "", CONTEXT)
-    monkeypatch.setattr(cluster_probe_calls, "EXEC_SECONDS", 0.5)
+    target = Target(prober._kubeconfig or "", CONTEXT)
     inside = cluster_probe_calls.Inside("default", "dpe-1", "dpe")
 
     async def silence(socket: web.WebSocketResponse) -> None:
@@ -490,7 +500,8 @@ async def test_a_resolver_that_is_silent_is_a_timeout(
         await asyncio.sleep(3)
 
     one.talk = silence
-    ran = await asyncio.to_thread(cluster_probe_calls.run, target, inside, ("getent", "ahosts", HOST))
+    command = ("getent", "ahosts", HOST)
+    ran = await process.call(cluster_probe_calls.run, target, inside, command, 0.5, timeout=30)
     assert ran == cluster_probe_calls.Ran("", None)
 
 
@@ -567,10 +578,10 @@ async def test_a_pod_that_cannot_be_removed_is_named(
     ],
 )
 async def test_a_policy_is_told_from_a_missing_right(
-    message: str, code: str, pretender: tuple[Pretender, ClusterProber]
+    message: str, code: str, pretender: tuple[Pretender, ClusterProber], process: SdkProcess
 ):
     one, prober = pretender
     one.refuse_pod = web.json_response({"kind": "Status", "message": message}, status=403)
-    target = cluster_probe_calls.Target(prober._kubeconfig or "", CONTEXT)
-    problem = await refused(asyncio.to_thread(cluster_probe_calls.create, target, "default", {}))
+    target = Target(prober._kubeconfig or "", CONTEXT)
+    problem = await refused(process.call(cluster_probe_calls.create, target, "default", {}, timeout=30))
     assert problem.code == code
