@@ -75,7 +75,7 @@ class Looked:
 
 def require_host(host: str) -> None:
     """Raises ValueError for what is no full host name in lower case: it becomes an argument inside a container."""
-    if check_host(host).state != "ok":
+    if check_host(host).state != "ok" or host != host.lower():
         raise ValueError(f"not a host name: {host!r}")
 
 

@@ -31,8 +31,14 @@ HOST = "dpm.acme.test"
 BIND = (
     f"Server:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\nNon-authoritative answer:\nName:\t{HOST}\nAddress: 10.20.1.7\n"
 )
-BUSYBOX = f"Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\nName:\t{HOST}\nAddress: 10.20.1.7\nName:\t{HOST}\nAddress: fd00::7\n"
-OLD_BUSYBOX = f"Server:    10.96.0.10\nAddress 1: 10.96.0.10 kube-dns.local\n\nName:      {HOST}\nAddress 1: 10.20.1.7 x.internal\n"
+BUSYBOX = (
+    "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\n"
+    f"Name:\t{HOST}\nAddress: 10.20.1.7\nName:\t{HOST}\nAddress: fd00::7\n"
+)
+OLD_BUSYBOX = (
+    "Server:    10.96.0.10\nAddress 1: 10.96.0.10 kube-dns.local\n\n"
+    f"Name:      {HOST}\nAddress 1: 10.20.1.7 x.internal\n"
+)
 GLIBC = f"10.20.1.7       STREAM {HOST}\n10.20.1.7       DGRAM\n10.20.1.7       RAW\nfd00::7         STREAM\n"
 
 SAID: list[tuple[str, str, int, Looked | None]] = [
@@ -142,10 +148,10 @@ def test_the_real_tools_are_understood(tmp_path: Path):
     """localhost is what every machine can look up; it is no host name of a setup, but the script does not care."""
     there = {each: f'exec {found} "$@"' for each in TOOLS if (found := _which(each))}
     assert there, "neither getent nor python3 here"
-    found = read_script(
+    looked = read_script(
         ran(tmp_path, ("localhost", "nowhere.invalid"), **there), "mark", ("localhost", "nowhere.invalid")
     )
-    local, nowhere = found["localhost"], found["nowhere.invalid"]
+    local, nowhere = looked["localhost"], looked["nowhere.invalid"]
     assert local is not None
     assert {"127.0.0.1", "::1"} & set(local.addresses)
     assert nowhere is not None
@@ -154,7 +160,7 @@ def test_the_real_tools_are_understood(tmp_path: Path):
 
 def test_python_looks_up_as_programs_do():
     done = subprocess.run(
-        [sys.executable, *command(PYTHON, "localhost")[1:]], capture_output=True, text=True, timeout=30
+        [sys.executable, *command(PYTHON, "localhost")[1:]], capture_output=True, text=True, timeout=30, check=True
     )
     found = read(PYTHON, done.stdout, done.returncode)
     assert found is not None

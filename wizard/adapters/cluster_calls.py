@@ -159,7 +159,7 @@ def _condition_reasons(one: Any) -> list[str]:
         _line(field_of(condition, "reason"), field_of(condition, "message"))
         for condition in sequence(field_of(one, "status", "conditions"))
         if (field_of(condition, "type"), field_of(condition, "status"))
-        in {("Progressing", "False"), ("ReplicaFailure", "True")}
+        in (("Progressing", "False"), ("ReplicaFailure", "True"))
     ]
 
 

@@ -197,7 +197,7 @@ def _not_run(name: str, detail: str) -> Problem:
         "probe-pod-not-run",
         f"The short-lived pod {name} did not run.",
         means="We could not look from inside the cluster; the pod is removed. What the cluster says about it is below.",
-        todo="Where an image can't be pulled or no node has room, the release has that trouble too: mend it, look again.",
+        todo="An image that can't be pulled, or nodes without room, stop the release too: mend that, then look again.",
         detail=detail,
         exit_code=EXIT_NOT_YET,
     )

@@ -147,7 +147,9 @@ def _main_names(pod: Any) -> set[str]:
 
 def _by_importance(pod: Any) -> list[Any]:
     main = _main_names(pod)
-    return sorted(sequence(field_of(pod, "spec", "containers")), key=lambda one: field_of(one, "name") not in main)
+    return sorted(
+        sequence(field_of(pod, "spec", "containers")), key=lambda one: text_of(field_of(one, "name")) not in main
+    )
 
 
 def _running(pod: Any) -> list[tuple[str, str]]:
@@ -184,14 +186,14 @@ def _user(spec: dict[Any, Any], container: Any) -> int:
 # ---------------------------------------------------------------- exec
 
 
-def run(target: Target, where: Inside, command: tuple[str, ...]) -> Ran:
+def run(target: Target, where: Inside, command: tuple[str, ...], seconds: float = EXEC_SECONDS) -> Ran:
     """Run a command in a container, without a shell. Raises Problem for what keeps it from being run."""
     import websocket
 
     socket = _opened(target, where, command)
     _bound(socket, OUTPUT_LIMIT)
     channels: dict[int, bytes] = {1: b"", 2: b"", 3: b""}
-    deadline = time.monotonic() + EXEC_SECONDS
+    deadline = time.monotonic() + seconds
     try:
         while (left := deadline - time.monotonic()) > 0:
             socket.settimeout(left)
@@ -262,8 +264,8 @@ def _not_opened(error: BaseException, target: Target, where: Inside) -> Exceptio
             "probe-exec-forbidden",
             f"Your account may not run commands in pods of namespace {where.namespace}.",
             means="We could not look from inside the cluster.",
-            todo="Ask the cluster's administrator for the rights to create and to get pods/exec there (newer API servers "
-            "want both), or allow a short-lived pod instead.",
+            todo="Ask the cluster's administrator for the rights to create pods/exec and to get pods/exec there (newer "
+            "API servers want both), or allow a short-lived pod instead.",
             detail=message,
             exit_code=EXIT_NOT_YET,
         )
