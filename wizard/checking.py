@@ -14,6 +14,7 @@ from state.clock import now
 from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, Actor, Found
 from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK
 from state.snapshot import RecordedFinding, Snapshot
+from wizard.current import drift_of, last_finding, why_stale
 from wizard.guide import Check, Guide, ItemStep, Step
 from wizard.output import glyph
 from wizard.relations import Relations
@@ -86,9 +87,7 @@ def with_findings(snapshot: Snapshot, found: tuple[Found, ...], actor: Actor) ->
     moment, added = now(), dict(snapshot.findings)
     for finding in found:
         key = finding.step, finding.items, finding.check
-        before = added.get(key)
-        since = before.since if before is not None and before.data.verdict == finding.verdict else moment
-        added[key] = RecordedFinding(data=finding, ts=moment, actor=actor, seq=snapshot.seq, since=since)
+        added[key] = RecordedFinding.after(added.get(key), finding, ts=moment, actor=actor, seq=snapshot.seq)
     return replace(snapshot, findings=added)
 
 
@@ -124,7 +123,8 @@ def _step(guide: Guide, snapshot: Snapshot, status: SetupStatus, step: Step) -> 
     items = []
     for place in item_steps(guide, snapshot, step):
         mine = status.item_steps[place]
-        records = ((check, snapshot.findings.get((step.id, place.items, check.id))) for check in step.checks)
+        view = View(guide, snapshot, step, place.items, now=status.now)
+        records = ((check, last_finding(view, check)) for check in step.checks)
         items.append(
             {
                 "items": list(place.items),
@@ -132,7 +132,7 @@ def _step(guide: Guide, snapshot: Snapshot, status: SetupStatus, step: Step) -> 
                 "reasons": list(mine.reasons),
                 "waits_for": [str(wait) for wait in mine.gate],
                 "unproven": mine.unproven or None,
-                "findings": [_finding(check, record) for check, record in records if record is not None],
+                "findings": [_finding(view, check, record) for check, record in records if record is not None],
             }
         )
     return {
@@ -144,21 +144,24 @@ def _step(guide: Guide, snapshot: Snapshot, status: SetupStatus, step: Step) -> 
     }
 
 
-def _finding(check: Check, record: RecordedFinding) -> dict[str, Any]:
+def _finding(view: View, check: Check, record: RecordedFinding) -> dict[str, Any]:
     """One look and what it found; the one place where a finding gets its keys."""
-    found = record.data
+    found, drift = record.data, drift_of(view, check)
     return {
         "check": check.id,
         "title": check.title,
         "hint": check.hint,
         "deadline": check.deadline,
         "proves": check.decides,
+        "settles": check.settles,
         "verdict": found.verdict,
         "text": found.text,
         "todo": found.todo,
         "owes": found.owes,
         "since": record.since,
         "ts": record.ts,
+        "stale": why_stale(view, check) or None,
+        "drift": drift and {"was": drift.was, "until": drift.until, "is": drift.found, "since": drift.since},
         "evidence": [msgspec.to_builtins(seen) for seen in found.evidence],
     }
 
@@ -166,13 +169,15 @@ def _finding(check: Check, record: RecordedFinding) -> dict[str, Any]:
 def exit_code(body: Mapping[str, Any]) -> int:
     """1 when a check is bad or a step failed, 3 when a step is not done, else 0; attested counts as done.
 
-    A look that only advises counts when it is bad, not when it could not be made.
+    A look that only advises counts when it is bad, not when it could not be made; and not where the last word is good:
+    a machine outside the network is rightly answered otherwise than the cluster.
     """
     code = EXIT_OK
     for step in body["steps"]:
         for item in step["items"] or [{"status": step["status"], "findings": []}]:
+            settled = any(finding["settles"] and finding["verdict"] == GOOD for finding in item["findings"])
             bad = any(finding["verdict"] == BAD for finding in item["findings"])
-            if bad or item["status"] == FAILED:
+            if (bad and not settled) or item["status"] == FAILED:
                 return EXIT_BAD
             if item["status"] not in DONE_STATUSES:
                 code = EXIT_NOT_YET
@@ -271,8 +276,9 @@ def _looks(step: Mapping[str, Any]) -> Iterator[str]:
             found = [one for one in found if one[1]["verdict"] != GOOD]  # noqa: PLW2901
         same: dict[tuple[str, ...], list[tuple[str, Mapping[str, Any]]]] = {}
         for name, finding in found:
-            told = (finding[part] for part in ("verdict", "text", "todo", "owes"))
-            same.setdefault(tuple(_without(one, name.split()) for one in told), []).append((name, finding))
+            told = (finding[part] or "" for part in ("verdict", "text", "todo", "owes", "stale"))
+            shape = (*(_without(one, name.split()) for one in told), str(bool(finding["drift"])))
+            same.setdefault(shape, []).append((name, finding))
         for group in same.values():
             yield from _look(group)
 
@@ -284,6 +290,10 @@ def _look(group: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
     yield f"  {glyph(verdict)} {finding['title']}{f' ({whose})' if whose else ''}: {finding['text']}"
     if also:
         yield f"      {also}"
+    if drift := finding["drift"]:
+        yield f"      drift: was {drift['was']} (last seen {drift['until']}), so since {drift['since']}"
+    if finding["stale"]:
+        yield f"      stale: {finding['stale']}"
     if verdict != GOOD:
         if finding["owes"]:
             yield f"      waits for: {finding['owes']}"

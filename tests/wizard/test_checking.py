@@ -38,9 +38,10 @@ from wizard.session import Session
 SCHEMA = Path(__file__).parents[2] / "docs" / "check.schema.json"
 
 
-def body(*statuses: str, verdicts: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A check's answer with one item per status; the verdicts belong to the first."""
-    findings = [{"verdict": verdict} for verdict in verdicts]
+def body(*statuses: str, verdicts: tuple[str, ...] = (), settled: str = "") -> dict[str, Any]:
+    """A check's answer with one item per status; the verdicts belong to the first, and the one that settles it."""
+    findings = [{"verdict": verdict, "settles": False} for verdict in verdicts]
+    findings += [{"verdict": settled, "settles": True}] if settled else []
     return {
         "steps": [
             {"status": status, "items": [{"status": status, "findings": findings if number == 0 else []}]}
@@ -61,10 +62,13 @@ def body(*statuses: str, verdicts: tuple[str, ...] = ()) -> dict[str, Any]:
         (body("failed", "to do"), EXIT_BAD),
         (body("attested", "to do", verdicts=(BAD,)), EXIT_BAD),  # bad advice counts, although it decides no status
         (body("attested", verdicts=(COULD_NOT_LOOK,)), EXIT_OK),
+        (body("observed", verdicts=(BAD,), settled=GOOD), EXIT_OK),  # the cluster knows better
+        (body("observed", verdicts=(BAD,), settled=COULD_NOT_LOOK), EXIT_BAD),
+        (body("failed", verdicts=(GOOD,), settled=GOOD), EXIT_BAD),
         ({"steps": [{"status": "needs input", "items": []}]}, EXIT_NOT_YET),
         ({"steps": []}, EXIT_OK),
     ],
-    ids=range(11),
+    ids=range(14),
 )
 def test_one_beats_three_and_attested_counts_as_ok(given: dict[str, Any], code: int):
     assert exit_code(given) == code

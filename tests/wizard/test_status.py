@@ -226,10 +226,10 @@ def test_a_reworded_text_stays_confirmed_a_bumped_revision_does_not():
 
 def test_a_bumped_check_makes_its_findings_stale():
     snapshot = snapshot_of(*FILLED, found(GOOD), found(GOOD, "workloads"))
-    first, second = step_of(GUIDE, "update-dpe").checks
-    guide = with_step(GUIDE, "update-dpe", checks=(replace(first, title="Other words", hint="other"), second))
+    first, *others = step_of(GUIDE, "update-dpe").checks
+    guide = with_step(GUIDE, "update-dpe", checks=(replace(first, title="Other words", hint="other"), *others))
     assert status_of(snapshot, guide).item_steps[UPDATE].status == "observed"
-    guide = with_step(GUIDE, "update-dpe", checks=(replace(first, revision=2), second))
+    guide = with_step(GUIDE, "update-dpe", checks=(replace(first, revision=2), *others))
     stale = status_of(snapshot, guide).item_steps[UPDATE]
     assert (stale.status, stale.reasons) == ("stale", ("Release: an input changed since",))
 
