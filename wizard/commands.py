@@ -17,7 +17,7 @@ from state.secrets import SecretGuard
 from state.snapshot import Snapshot, fold
 from wizard import checking
 from wizard.answers import Answers, environment_of, read_answers
-from wizard.environment import connected, resolve_environment
+from wizard.environment import connected, looking, resolve_environment
 from wizard.examining import examine, require_answers
 from wizard.guide import Guide, Step
 from wizard.guides import guide as find_guide
@@ -216,7 +216,7 @@ async def _readers_of(snapshot: Snapshot) -> AsyncIterator[Readers]:
         )
         yield Readers()
     else:
-        async with connected(recorded.data, told=say_line) as (readers, _):
+        async with looking(recorded.data, told=say_line) as readers:
             yield readers
 
 
@@ -236,7 +236,7 @@ async def _doctor(places: Places, given: Mapping[str, Any], namespace: str, outp
     from wizard import doctor as examining
 
     environment = resolve_environment(given)
-    async with connected(environment, told=say_line) as (readers, _):
+    async with looking(environment, told=say_line) as readers:
         lines = await examining.examine(environment, readers, places.real.state_dir, namespace)
     if output == "json":
         checks = [

@@ -34,10 +34,11 @@ _KINDS = (("deployments", "Deployment"), ("statefulsets", "StatefulSet"), ("daem
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which cluster: a kubeconfig file and a context of it."""
+    """Which cluster: a kubeconfig file and a context of it. `gets_only`: every other request is refused."""
 
     kubeconfig: str
     context: str
+    gets_only: bool = False
 
 
 class NotFoundError(Exception):
@@ -45,7 +46,10 @@ class NotFoundError(Exception):
 
 
 def identity(target: Target) -> ClusterIdentity:
-    """Server URL, UID of kube-system (None when forbidden), and who we are where the API tells (Kubernetes 1.28)."""
+    """Server URL, UID of kube-system (None when forbidden), and who we are where the API tells (Kubernetes 1.28).
+
+    Who we are is asked by POST, so with `gets_only` it is not known.
+    """
     client = _client(target)
     uid: str | None
     try:
@@ -54,7 +58,9 @@ def identity(target: Target) -> ClusterIdentity:
         if problem.code != "cluster-forbidden":
             raise
         uid = None
-    return ClusterIdentity(server=str(client.configuration.host), uid=uid, user=_user(target))
+    return ClusterIdentity(
+        server=str(client.configuration.host), uid=uid, user="" if target.gets_only else _user(target)
+    )
 
 
 def namespace_exists(target: Target, namespace: str) -> bool:
@@ -245,6 +251,15 @@ def _call(
     target: Target, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None
 ) -> dict[str, Any]:
     """One request. Raises NotFoundError, or a Problem that says what stands between us and the answer."""
+    if target.gets_only and method != "GET":
+        raise Problem(
+            "cluster-read-only",
+            "A look at the cluster was to be more than a GET, and was stopped.",
+            means="Nothing was sent, so nothing was changed. This is a fault of the wizard.",
+            todo="Report it with the text below.",
+            detail=f"{method} {path}"[:500],
+            exit_code=EXIT_BAD,
+        )
     import kubernetes.client
     import kubernetes.config
     import urllib3.exceptions
