@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +27,22 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 
 
-async def look_at_all(guide: Guide, snapshot: Snapshot, steps: tuple[Step, ...], readers: Readers) -> tuple[Found, ...]:
-    """Every check of `steps` for every item, a bounded number at once."""
+async def look_at_all(
+    guide: Guide,
+    snapshot: Snapshot,
+    steps: tuple[Step, ...],
+    readers: Readers,
+    *,
+    done: Callable[[tuple[Found, ...]], None] = lambda _: None,
+) -> tuple[Found, ...]:
+    """Every check of `steps` for every item, a bounded number at once. `done` is told what each item's step gave."""
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def one(view: View) -> tuple[Found, ...]:
         async with limit:
-            return await look(view, readers)
+            found = await look(view, readers)
+        done(found)
+        return found
 
     views = [View(guide, snapshot, step, place.items) for step in steps for place in item_steps(guide, snapshot, step)]
     return tuple(found for several in await asyncio.gather(*map(one, views)) for found in several)

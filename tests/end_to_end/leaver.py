@@ -34,5 +34,5 @@ def until_left(work: Awaitable[int]) -> int:
 
 
 if __name__ == "__main__":
-    wizard.commands._until_signal = until_left
+    wizard.commands.until_signal = until_left
     sys.exit(main(sys.argv[1:]))
