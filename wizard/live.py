@@ -22,7 +22,7 @@ from state.snapshot import RecordedFinding, Snapshot
 from wizard.checking import look_at_all
 from wizard.environment import looking, resolve_environment
 from wizard.evidence import evidence
-from wizard.guide import Check, Guide, Step
+from wizard.guide import Check, Guide, ItemStep, Step
 from wizard.output import glyph
 from wizard.ports import Readers
 from wizard.session import environment_is_ours
@@ -63,6 +63,11 @@ class Again:
     recorded: RecordedFinding | None
     current: bool
     found: Found | None
+
+    @property
+    def place(self) -> ItemStep:
+        """Whose it is."""
+        return ItemStep(self.step.id, self.items)
 
     @property
     def verdict(self) -> str:

@@ -150,7 +150,7 @@ async def test_statements_stand_below_their_day_and_the_last_one_is_shown(tmp_pa
         # The step, the glyph, its word, the text.
         await mine.press("down", "down", "down", "down", "down")
         assert "08:06" in mine.cursor_row and "· answer" in mine.cursor_row and "environment_name" in mine.cursor_row
-        midnight = next(one for one in mine.view._statements if one.ts.startswith("2026-01-06"))
+        midnight = next(one for one in mine.view._entries if one.ts.startswith("2026-01-06"))
         while mine.here < midnight.seq:
             await mine.press("pagedown")
         while mine.here > midnight.seq:
@@ -225,13 +225,13 @@ async def test_only_failed_and_stale_and_all_again(tmp_path: Path):
         await mine.until(lambda: "f6 everything" in mine.text)
         listed = [line[:66] for line in mine.text.splitlines() if line[2:4].isdigit() and line[4] == ":"]
         assert listed and all("✗ failed" in line or "! stale" in line for line in listed)
-        shown_now = len(mine.view._statements)
+        shown_now = len(mine.view._entries)
         assert f"{shown_now} of 60" in mine.text.splitlines()[-1]
         await mine.press("end")
         last = mine.here
         await mine.press("f6")
         # One stays where one was.
-        assert mine.here == last and len(mine.view._statements) == 60
+        assert mine.here == last and len(mine.view._entries) == 60
         assert f"Event {last} of 60" in mine.evidence
 
 
@@ -469,14 +469,14 @@ async def test_a_large_journal_makes_only_the_rows_in_view(tmp_path: Path):
     path = journal(tmp_path, real(20_000))
     async with review(tmp_path, path) as mine:
         made = 0
-        make = mine.view._row
+        make = mine.view.line_of
 
         def counted(*given: Any) -> Any:
             nonlocal made
             made += 1
             return make(*given)
 
-        mine.view._row = counted  # type: ignore[method-assign, assignment]
+        mine.view.line_of = counted  # type: ignore[method-assign, assignment]
         for key in ("home", "end", "pageup", "up", "down", "f6", "f6"):
             await mine.press(key)
         assert 0 < made < 7 * 40 * 4
@@ -488,7 +488,7 @@ async def test_a_resize_keeps_the_highlighted_statement_in_view(tmp_path: Path):
     async with review(tmp_path, path) as mine:
         await mine.press("pageup", "pageup")
         here = mine.here
-        when = next(one for one in mine.view._statements if one.seq == here).ts[11:16]
+        when = next(one for one in mine.view._entries if one.seq == here).ts[11:16]
         for size in (SMALL, (60, 15), LARGE):
             await mine.pilot.resize_terminal(*size)
             await mine.until(lambda: when in mine.cursor_row)
