@@ -235,7 +235,7 @@ class ReviewPage(Page):
         for proof in place.proofs:
             advises = "" if proof.decides else "   advises only"
             lines += [Content(""), join(ink(proof.title, STRONG), ink(advises, QUIET))]
-            for label, value, style in (*self._proof_rows(proof), *self._now_rows(place, proof)):
+            for label, value, style in self._proof_rows(place, proof):
                 lines += _pair(label, value, style, width)
         return lines
 
@@ -253,19 +253,26 @@ class ReviewPage(Page):
             yield "Unproven", word("stale", "let pass without observed proof"), PLAIN
             yield "", place.unproven, PLAIN
 
-    def _proof_rows(self, proof: Proof) -> Iterator[tuple[str, str | Content, str]]:
+    def _proof_rows(self, place: ReviewedPlace, proof: Proof) -> Iterator[tuple[str, str | Content, str]]:
         """The last statement of a check or of somebody who confirmed, with all that is known about it."""
         if proof.last is None:
             yield "State", ink("nobody confirmed it" if proof.words else "never looked at", QUIET), PLAIN
+        else:
+            yield "State", grade(proof.last), PLAIN
+            if not proof.words:
+                yield "Found", proof.last.text, PLAIN
+        yield from self._now_rows(place, proof)
+        if proof.last is None:
             return
-        yield "State", grade(proof.last), PLAIN
-        if not proof.words:
-            yield "Found", proof.last.text, PLAIN
         yield from (known for known in self._rows(proof.last) if known[0] not in ("State", "Step", "Items", "Check"))
 
     def _now_rows(self, place: ReviewedPlace, proof: Proof) -> Iterator[tuple[str, str | Content, str]]:
         """What looking again said; a review of the journal alone has nothing to say."""
         return iter(())
+
+    def _is_bad(self, place: ReviewedPlace) -> bool:
+        """Whether it stays when only what failed or is stale is shown."""
+        return place.status in BAD_WORDS
 
     def _remark(self, place: ReviewedPlace) -> Content:
         """What stands flush right of a step."""
@@ -319,7 +326,7 @@ class ReviewPage(Page):
         statements, places = self._found.statements, self._found.places
         if self._narrowed:
             statements = tuple(one for one in statements if grade_word(one) in BAD_WORDS)
-            places = tuple(one for one in places if one.status in BAD_WORDS)
+            places = tuple(one for one in places if self._is_bad(one))
         nothing = "Nothing failed or is stale; f6 shows everything." if self._narrowed else ""
         self.query_one(TimelineView).show(statements, none=nothing or "Nothing was recorded.")
         self.query_one(PlacesView).show(places, none=nothing or NO_STEPS)

@@ -19,7 +19,6 @@ from wizard.live import (
     BETTER,
     NOT_PINNED,
     NOT_RECORDED,
-    NOT_REPEATED,
     OTHER,
     OTHER_ANSWER,
     SAME,
@@ -129,6 +128,7 @@ class LiveReviewPage(ReviewPage):
     def _again_shown(self) -> None:
         if self.is_attached:
             self.setup_changed()
+            self._list.refresh()
             self._show_keys()
 
     def action_back(self) -> None:
@@ -199,13 +199,20 @@ class LiveReviewPage(ReviewPage):
             yield "Answer", seen.answer, PLAIN
             yield "Identity", seen.identity, PLAIN
 
+    def _is_bad(self, place: ReviewedPlace) -> bool:
+        """What failed or is worse now, or could not be looked at."""
+        now = {look.difference for proof in place.proofs if (look := self._looks.get((place.place, proof.id)))}
+        return super()._is_bad(place) or not now.isdisjoint((WORSE, "could not look"))
+
     def _remark(self, place: ReviewedPlace) -> Content:
         """The worst that was found now, where that is not as recorded."""
         found = [look for proof in place.proofs if (look := self._looks.get((place.place, proof.id)))]
         for difference in (WORSE, "could not look", OTHER_ANSWER, BETTER, NOT_RECORDED):
             if any(look.difference == difference for look in found):
                 return word(_STATES.get(difference, difference), f"now {difference}")
-        return word("ok", "as recorded") if any(look.difference != NOT_REPEATED for look in found) else Content("")
+        if any(look.difference == AS_RECORDED for look in found):
+            return word("ok", AS_RECORDED)
+        return super()._remark(place)
 
     def copyable(self) -> str:
         """What is highlighted, and what was found now about all of it."""
