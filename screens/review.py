@@ -52,7 +52,7 @@ class ReviewPage(Page):
         ("tab", "evidence"),
         ("f4", "by step"),
         ("^y", "copy"),
-        ("f6", "only failed and stale"),
+        ("f6", "failed, stale"),
         ("f8", "export"),
         ("esc", "back"),
         ("f1", "help"),

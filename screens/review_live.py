@@ -52,7 +52,7 @@ class LiveReviewPage(ReviewPage):
         ("^r", "look again"),
         ("f4", "by time"),
         ("^y", "copy"),
-        ("f6", "only failed and stale"),
+        ("f6", "failed, stale"),
         ("f8", "export"),
         ("esc", "back"),
         ("f1", "help"),

@@ -43,7 +43,7 @@ def review(
     # What needs no guide comes first: a chain can be verified whatever the journal is about.
     if expect is not None:
         code = _expect(journal, expect, code)
-    guide = find_guide(journal.header.guide.id)
+    guide = _guide(journal, code)
     if verify is not None:
         return _verify(journal, guide, expanded(verify), code)
     document = report(journal, guide, as_of=_time(as_of))
@@ -57,6 +57,17 @@ def review(
     else:
         data(_text(document))
     return code
+
+
+def _guide(journal: Journal, code: int) -> Guide:
+    """The journal's guide. Where it is not known, the chain's damage is told first: the name itself may be changed."""
+    try:
+        return find_guide(journal.header.guide.id)
+    except Problem as problem:
+        for damage in journal.problems:
+            say_line(f"{glyph('failed')} line {damage.line}: {damage.what} {damage.means}")
+        problem.exit_code = code or problem.exit_code
+        raise
 
 
 def _text(document: Mapping[str, Any]) -> str:

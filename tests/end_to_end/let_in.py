@@ -1,0 +1,79 @@
+"""The plain program, but into `review --live` one is let in who does more than look.
+
+    python let_in.py WHAT ARGUMENT…
+
+The tests of what goes over the wire must see each of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Any
+
+import wizard.live
+from state.events import EnvironmentSet
+from wizard.adapters import cluster_calls
+from wizard.adapters.cluster import CALL_TIMEOUT, ClusterLooker
+from wizard.cli import main
+from wizard.environment import connected
+from wizard.ports import Right
+
+_look_again = wizard.live.look_again
+
+
+def post(target: cluster_calls.Target) -> None:
+    """A namespace is made."""
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "let-in"}}
+    cluster_calls._call(target, "POST", "/api/v1/namespaces", body=body)
+
+
+def run_in_pod(target: cluster_calls.Target) -> None:
+    """A command is run in a pod, as the Python client begins it: by a GET."""
+    path = "/api/v1/namespaces/default/pods/dpe/exec"
+    with contextlib.suppress(Exception):  # what comes of it does not matter: it was asked for
+        cluster_calls._call(target, "GET", path, query={"command": "true", "stdout": "true"})
+
+
+async def look_again(guide: Any, snapshot: Any, environment: EnvironmentSet, **options: Any) -> Any:
+    """The look, and beside it what has no business there."""
+    what = sys.argv[1]
+    async with connected(environment) as (readers, writers):
+        looker = readers.cluster
+        assert isinstance(looker, ClusterLooker)
+        target = cluster_calls.Target(str(environment.kubeconfig), str(environment.kube_context))
+        if what == "put":
+            assert writers.azure is not None
+            await writers.azure.create_zone(
+                f"{_group(snapshot)}/providers/Microsoft.Network/privateDnsZones/let.in.test"
+            )
+        elif what == "post":
+            await looker._process.call(post, target, timeout=CALL_TIMEOUT)
+        elif what == "exec":
+            await looker._process.call(run_in_pod, target, timeout=CALL_TIMEOUT)
+        elif what == "rights":
+            await looker.rights((Right("list", "pods", namespace="default"),))
+        elif what == "helm":
+            assert writers.helm is not None
+            release = {key: one.data.value for key, one in snapshot.values["dpe/dpe-01"].items()}
+            await writers.helm.rollback(
+                str(release["release"]),
+                str(release["namespace"]),
+                1,
+                timeout=60,
+                started=lambda _: None,
+                progress=lambda _: None,
+            )
+        else:
+            raise AssertionError(what)
+    return await _look_again(guide, snapshot, environment, **options)
+
+
+def _group(snapshot: Any) -> str:
+    endpoint = snapshot.value("endpoint/pe-weu", "endpoint_id")
+    return str(endpoint).partition("/providers/")[0]
+
+
+if __name__ == "__main__":
+    wizard.live.look_again = look_again
+    sys.exit(main(sys.argv[2:]))
