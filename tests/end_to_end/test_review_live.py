@@ -136,26 +136,14 @@ def test_a_report_with_what_was_found_live_is_still_the_journals(rehearsed: Rehe
     assert done.code == 0, done.all
 
 
-@pytest.mark.parametrize("what", ["put", "post", "exec", "rights", "helm"])
-def test_the_net_catches_whoever_does_more_than_look(rehearsed: Rehearsed, what: str):
-    """So the tests here could fail."""
-    with rehearsed.watched() as rows:
-        done = rehearsed.let_in(what)
-    assert done.out, done.all
-    assert more_than_a_look(rows) != []
-    if what == "put":
-        assert any("arm PUT" in one and "let.in.test" in one for one in more_than_a_look(rows))
-    elif what == "exec":
-        assert any("kubernetes GET" in one and one.endswith("/exec") for one in more_than_a_look(rows))
-
-
 # What may be loaded of the adapters, one by one: who adds another asks whether it only looks.
 MAY_BE_LOADED = {
     *("azure", "azure_asking", "azure_calls", "azure_errors"),
     *("cluster", "cluster_calls", "dns", "helm", "helm_commands", "helm_errors", "helm_exec", "helm_files"),
     *("child_process", "sdk_child", "sdk_process", "spawn"),
 }
-WRITERS = ("filelock", "state.writer", "state.lock", "wizard.unattended", "wizard.open_setup")
+# A store can write as well as read; without filelock it can't be opened for that.
+WRITERS = ("filelock", "wizard.unattended", "wizard.open_setup")
 LOADED = """
 import json, sys
 from wizard.cli import main
@@ -182,7 +170,7 @@ def test_no_writer_is_loaded(rehearsed: Rehearsed):
 
 
 def test_a_copy_is_looked_at_by_an_auditors_own_means(rehearsed: Rehearsed, tmp_path: Path):
-    """Nothing the copy names is followed: not even a pipe that nobody writes to is opened."""
+    """Nothing that the copy names is followed: where there is no sandbox of theirs, nobody is asked."""
     copy = tmp_path / "copy.jsonl"
     shutil.copy(rehearsed.journal, copy)
     copy.chmod(0o400)
@@ -214,20 +202,6 @@ def test_another_sandbox_is_told_and_nothing_is_compared(rehearsed: Rehearsed, t
     of_them = [check for check in live["checks"] if check["number"] in (2, 3, 4, 7)]
     assert of_them and {check["difference"] for check in of_them} == {"could not look"}
     assert not any(row["path"].endswith(("/secrets", "/privateEndpoints")) for row in rows), "it was not asked"
-
-
-def test_what_changed_behind_the_wizards_back_is_worse(rehearsed: Rehearsed):
-    rehearsed.kubectl("scale", "deploy", "--all", "--replicas=0")
-    try:
-        done = rehearsed.machine.wizard("review", "demo", "--live", "-o", "text")
-        assert done.code == 1, done.all
-        assert re.search(r"bad +worse +7 Workloads \(dpe-01\)", done.out)
-        assert re.search(r"recorded \S+Z: good, pods ready", done.out)
-    finally:
-        rehearsed.kubectl("scale", "deploy", "--all", "--replicas=1")
-    until(
-        lambda: rehearsed.machine.wizard("review", "demo", "--live", "-o", "text").code == 0, "the pods are ready again"
-    )
 
 
 # ---------------------------------------------------------------- the screen
@@ -292,3 +266,33 @@ def _members(group: int) -> list[int]:
             if os.getpgid(int(entry.name)) == group:
                 found.append(int(entry.name))
     return found
+
+
+# ---------------------------------------------------------------- what changes the sandbox
+
+
+def test_what_changed_behind_the_wizards_back_is_worse(rehearsed: Rehearsed):
+    rehearsed.kubectl("scale", "deploy", "--all", "--replicas=0")
+    try:
+        done = rehearsed.machine.wizard("review", "demo", "--live", "-o", "text")
+        assert done.code == 1, done.all
+        assert re.search(r"bad +worse +7 Workloads \(dpe-01\)", done.out)
+        assert re.search(r"recorded \S+Z: good, pods ready", done.out)
+    finally:
+        rehearsed.kubectl("scale", "deploy", "--all", "--replicas=1")
+    until(
+        lambda: rehearsed.machine.wizard("review", "demo", "--live", "-o", "text").code == 0, "the pods are ready again"
+    )
+
+
+@pytest.mark.parametrize("what", ["post", "exec", "rights", "put", "helm"])
+def test_the_net_catches_whoever_does_more_than_look(rehearsed: Rehearsed, what: str):
+    """So the tests here could fail."""
+    with rehearsed.watched() as rows:
+        done = rehearsed.let_in(what)
+    assert done.out, done.all
+    assert more_than_a_look(rows) != []
+    if what == "put":
+        assert any("arm PUT" in one and "let.in.test" in one for one in more_than_a_look(rows))
+    elif what == "exec":
+        assert any("kubernetes GET" in one and one.endswith("/exec") for one in more_than_a_look(rows))
