@@ -115,21 +115,25 @@ class LiveReviewPage(ReviewPage):
 
     def _progress(self, done: int, of: int) -> None:
         self._done = (done, of)
-        self._again_shown()
+        self._tick()
 
     def _told(self, note: str) -> None:
         self._note = note
-        self._again_shown()
+        self._tick()
 
     def _tick(self) -> None:
-        if self._looking is not None:
-            self._again_shown()
+        """How far it is; what is shown below stays as it is until the look has ended."""
+        if self._looking is not None and self.is_attached:
+            self.query_one("#again", Lines).again()
+            self.call_after_refresh(self._point)
 
     def _again_shown(self) -> None:
         if self.is_attached:
             self.setup_changed()
             self._list.refresh()
             self._show_keys()
+            # The rows above the list may be more or fewer now.
+            self.call_after_refresh(self._point)
 
     def action_back(self) -> None:
         """Stops looking; when nothing is looked at, goes back."""
@@ -155,7 +159,7 @@ class LiveReviewPage(ReviewPage):
         if self._stopped:
             return [join(word("cancelled", "looking again was stopped"), ink("   ^r looks again", QUIET))]
         if self._problem is not None:
-            said = " ".join((self._problem.what, self._problem.means, self._problem.todo)).strip()
+            said = " ".join(filter(None, (self._problem.what, self._problem.means, self._problem.todo)))
             first, *more = wrapped(said, width - 2, "$warning")
             lines = [join(word("could not look", ""), first), *(join(Content("  "), one) for one in more)]
             return lines[: PIN_ROWS[self.tall]]
@@ -167,9 +171,14 @@ class LiveReviewPage(ReviewPage):
             for difference, number in live.counts.items()
             if number
         ]
-        told = Content("  ").join(counts) if counts else ink("no checks", QUIET)
         looked = ink(f"looked {live.ts[11:19]} UTC", QUIET)
-        lines = [row(width, (join(ink("Now", "$foreground bold"), ink("  "), told), 0), right=looked)]
+        # The first row keeps free what the time takes; what does not fit beside it goes on below.
+        lines, room = [ink("Now", "$foreground bold")], width - looked.cell_length - 2
+        for one in counts or [ink("no checks", QUIET)]:
+            if lines[-1].cell_length + 2 + one.cell_length > (room if len(lines) == 1 else width):
+                lines.append(Content("   "))
+            lines[-1] = join(lines[-1], Content("  "), one)
+        lines[0] = row(width, (lines[0], 0), right=looked)
         pins: list[Content] = []
         for pin in live.pins:
             if pin.state != SAME:

@@ -549,7 +549,7 @@ async def test_every_step_with_what_it_rests_on(tmp_path: Path, size: Size):
         # Who confirmed which words.
         assert "1 Connectivity settings State • attested" in mine.evidence
         assert "Words In the portal, Azure PrivateLink is chosen for the environment production" in mine.evidence
-        assert "By ada@build-01 via run; claimed, not proven" in mine.evidence
+        assert "By ada@build-01 via screen; claimed, not proven" in mine.evidence
         await mine.press(*["down"] * 2)
         # What was never observed, and what nobody looked at.
         await mine.until(lambda: "3 Create Private Endpoint" in mine.evidence)
