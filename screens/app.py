@@ -148,7 +148,7 @@ class WizardApp(App[int]):
         except Problem as problem:
             await self.tell(problem)
         except Exception as error:  # noqa: BLE001 - shown as a crash would be, without taking the setup down
-            await self.tell(self._unknown(error))
+            await self.tell(self.unknown(error))
 
     async def ask(self, sheet: Sheet) -> Any:
         """Shows a sheet and returns its answer; None when it was left. Only within `do`."""
@@ -160,7 +160,8 @@ class WizardApp(App[int]):
 
         return await self.ask(Note(problem, choices))
 
-    def _unknown(self, error: Exception) -> Problem:
+    def unknown(self, error: Exception) -> Problem:
+        """An error that nobody foresaw, in words; outside of a review its frames go to a private log."""
         from state.problem import Problem
         from state.secrets import SecretGuard
         from state.store import log_unknown_error

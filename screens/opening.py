@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from screens.chrome import Choice
@@ -33,7 +33,7 @@ async def begin(app: WizardApp, start: Start) -> None:
         elif isinstance(start, opening.Resume):
             await resume(app, start.name)
         elif isinstance(start, opening.Review):
-            await review(app, start.target, as_of=start.as_of)
+            await review(app, start.target, as_of=start.as_of, live=start.live)
         elif isinstance(start, opening.Rehearsal):
             await rehearse(app, start)
         else:
@@ -223,13 +223,22 @@ async def preflight(app: WizardApp) -> None:
         app.push_screen(PreflightPage())
 
 
-async def review(app: WizardApp, target: str, *, as_of: str | None = None) -> None:
-    """Opens a setup or a file read-only."""
-    from screens.review import ReviewPage
-    from wizard.reviewing import open_for_review
+async def review(
+    app: WizardApp, target: str, *, as_of: str | None = None, live: Mapping[str, str] | None = None
+) -> None:
+    """Opens a setup or a file read-only; `live` as in `opening.Review`."""
+    from wizard.reviewing import open_for_review, open_to_look_again
 
     found = await asyncio.to_thread(open_for_review, app.places, target, as_of)
-    app.push_screen(ReviewPage(found))
+    if live is None:
+        from screens.review import ReviewPage
+
+        app.push_screen(ReviewPage(found))
+    else:
+        from screens.review_live import LiveReviewPage
+
+        again = await asyncio.to_thread(open_to_look_again, app.places, target, as_of, live)
+        app.push_screen(LiveReviewPage(found, again))
 
 
 # ---------------------------------------------------------------- leaving

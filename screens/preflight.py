@@ -148,8 +148,7 @@ class PreflightPage(Page):
             self.wizard.do(self._look())
 
     async def _look(self) -> None:
-        from wizard.environment import connected, resolve_environment
-        from wizard.ports import Readers
+        from wizard.environment import looking, resolve_environment
 
         setup = self._setup
         state_dir = setup.writer.path.parent.parent if setup is not None else self.wizard.places.real.state_dir
@@ -167,8 +166,7 @@ class PreflightPage(Page):
                 await examine(recorded.data, setup.session.readers, state_dir, _namespace(setup), self._told)
             else:
                 self._environment = await asyncio.to_thread(resolve_environment, {})
-                async with connected(self._environment) as (readers, _):
-                    assert isinstance(readers, Readers)  # noqa: S101
+                async with looking(self._environment) as readers:
                     await examine(self._environment, readers, state_dir, "default", self._told)
         except Problem as problem:
             self._problem = problem

@@ -11,16 +11,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.events import DescendantFocus
+from textual.widget import Widget
 
 from screens.chrome import KeyLine
 from screens.dialogs import CopySheet
+from screens.entries import Entries
 from screens.grid import PLAIN, QUIET, STRONG, Lines, ink, join, row, shortened, word, wrapped
 from screens.page import Page, point_at
-from screens.timeline import TimelineView, grade, grade_word
+from screens.timeline import PlacesView, TimelineView, grade, grade_word
 from wizard.text import clean, one_line
 
 if TYPE_CHECKING:
-    from wizard.statements import Reviewed, Statement
+    from wizard.statements import Proof, Reviewed, ReviewedPlace, Statement
 
 LABEL = 10
 """Cells of the labels in the evidence pane."""
@@ -29,6 +31,10 @@ ALARM_ROWS = (4, 9)
 GRADES = (("observed", "we looked"), ("attested", "a person said so"), ("reported", "the vendor said so"))
 COUNTED = ("observed", "attested", "reported", "failed", "stale")
 NEVER_OBSERVED = "never observed"
+BAD_WORDS = ("failed", "stale")
+NO_STEPS = "The steps of this guide are not known here."
+COPIED = 1000
+"""Cells of a copied line, so that nothing is folded."""
 
 
 class ReviewPage(Page):
@@ -38,18 +44,21 @@ class ReviewPage(Page):
     HELP = (
         "A review reads a state file and nothing else: it writes nothing, locks nothing, starts no program and asks "
         "nobody. Left are the statements in the order they were made, right is what the highlighted one rests on. "
+        "f4 shows the steps instead, each with what proved it, who confirmed which words, and what was never observed. "
         "The chain shows a change only against a head noted elsewhere; f8 shows the command that compares it."
     )
-    KEYS = (
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
         ("up down", "statement"),
         ("tab", "evidence"),
+        ("f4", "by step"),
         ("^y", "copy"),
-        ("f6", "only failed and stale"),
+        ("f6", "failed, stale"),
         ("f8", "export"),
         ("esc", "back"),
         ("f1", "help"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f4", "by_step", "by step", show=False),
         Binding("f6", "narrow", "only failed and stale", show=False),
         Binding("f8", "export", "export", show=False),
     ]
@@ -58,6 +67,7 @@ class ReviewPage(Page):
         super().__init__()
         self._found = found
         self._narrowed = False
+        self._by_step = False
 
     def compose(self) -> ComposeResult:
         """What it is, what it amounts to, what is wrong with it; timeline and evidence."""
@@ -65,15 +75,32 @@ class ReviewPage(Page):
         yield Lines(self._band, id="band")
         if any(True for _ in self._warnings()):
             yield Lines(self._alarm, id="alarm", classes="danger")
+        yield from self.more()
         with Horizontal(id="split"):
-            yield TimelineView(self._found.statements, none="Nothing was recorded yet.")
+            yield TimelineView(self._found.statements, none="Nothing was recorded yet.", at_end=True)
+            places = PlacesView(self._found.places, none=NO_STEPS, remark=self._remark)
+            yield places
             with VerticalScroll(id="evidence"):
                 yield Lines(self._evidence)
         yield KeyLine(self.KEYS, "nothing is written")
 
     def on_mount(self) -> None:
-        """The timeline has the focus."""
-        self.query_one(TimelineView).focus()
+        """The list has the focus."""
+        self._show_list()
+        self._list.focus()
+
+    def more(self) -> Iterator[Widget]:
+        """What stands above the lists beyond that; nothing here."""
+        return iter(())
+
+    def _show_list(self) -> None:
+        for view in self.query(Entries):
+            view.display = view is self._list
+
+    @property
+    def _list(self) -> TimelineView | PlacesView:
+        """The list that is shown."""
+        return self.query_one(PlacesView) if self._by_step else self.query_one(TimelineView)
 
     def setup_changed(self) -> None:
         """A journal under review does not change; the screen's size may."""
@@ -150,7 +177,15 @@ class ReviewPage(Page):
         view = next(iter(self.query(TimelineView)), None)
         return view.highlighted if view is not None else None
 
+    @property
+    def _place(self) -> ReviewedPlace | None:
+        view = next(iter(self.query(PlacesView)), None)
+        return view.highlighted if view is not None else None
+
     def _evidence(self, width: int) -> list[Content]:
+        if self._by_step:
+            place = self._place
+            return self._place_lines(place, width) if place is not None else [Content("")]
         one = self._statement
         lines: list[Content] = []
         if one is not None:
@@ -192,14 +227,70 @@ class ReviewPage(Page):
             else:
                 yield label, value, PLAIN
 
+    def _place_lines(self, place: ReviewedPlace, width: int) -> list[Content]:
+        """What a step rests on, for one item."""
+        lines = wrapped(f"{place.number} {place.title}", width, STRONG)
+        for label, value, style in self._place_rows(place):
+            lines += _pair(label, value, style, width)
+        for proof in place.proofs:
+            advises = "" if proof.decides else "   advises only"
+            lines += [Content(""), join(ink(proof.title, STRONG), ink(advises, QUIET))]
+            for label, value, style in self._proof_rows(place, proof):
+                lines += _pair(label, value, style, width)
+        return lines
+
+    def _place_rows(self, place: ReviewedPlace) -> Iterator[tuple[str, str | Content, str]]:
+        yield "State", word(place.status), PLAIN
+        for reason in place.reasons:
+            yield "", reason, PLAIN
+        if place.items:
+            yield "Items", ", ".join(place.items), PLAIN
+        if place.waits_for:
+            yield "Waits for", ", ".join(place.waits_for), PLAIN
+        if place.never_observed:
+            yield "Observed", word("unknown", "never: no look was ever good for it"), PLAIN
+        if place.unproven:
+            yield "Unproven", word("stale", "let pass without observed proof"), PLAIN
+            yield "", place.unproven, PLAIN
+
+    def _proof_rows(self, place: ReviewedPlace, proof: Proof) -> Iterator[tuple[str, str | Content, str]]:
+        """The last statement of a check or of somebody who confirmed, with all that is known about it."""
+        if proof.last is None:
+            yield "State", ink("nobody confirmed it" if proof.words else "never looked at", QUIET), PLAIN
+        else:
+            yield "State", grade(proof.last), PLAIN
+            if not proof.words:
+                yield "Found", proof.last.text, PLAIN
+        yield from self._now_rows(place, proof)
+        if proof.last is None:
+            return
+        yield from (known for known in self._rows(proof.last) if known[0] not in ("State", "Step", "Items", "Check"))
+
+    def _now_rows(self, place: ReviewedPlace, proof: Proof) -> Iterator[tuple[str, str | Content, str]]:
+        """What looking again said; a review of the journal alone has nothing to say."""
+        return iter(())
+
+    def _is_bad(self, place: ReviewedPlace) -> bool:
+        """Whether it stays when only what failed or is stale is shown."""
+        return place.status in BAD_WORDS
+
+    def _remark(self, place: ReviewedPlace) -> Content:
+        """What stands flush right of a step."""
+        if place.unproven:
+            return word("stale", "without proof")
+        return word("unknown", NEVER_OBSERVED) if place.never_observed else Content("")
+
     def _step(self, number: int) -> str:
         title = next((step.title for step in self._found.steps if step.number == number), "")
         return f"{number} {title}"
 
     # ------------------------------------------------------------ keys
 
-    def on_timeline_view_highlighted(self, event: TimelineView.Highlighted) -> None:
-        """The evidence follows the timeline."""
+    def on_entries_highlighted(self, event: Entries.Highlighted) -> None:
+        """The evidence follows the list."""
+        self._show_evidence()
+
+    def _show_evidence(self) -> None:
         pane = self.query_one("#evidence", VerticalScroll)
         pane.scroll_home(animate=False)
         pane.query_one(Lines).again()
@@ -213,25 +304,45 @@ class ReviewPage(Page):
     def _point(self) -> None:
         if not self.is_current:
             return
-        view = next(iter(self.query(TimelineView)), None)
-        if view is not None and view.has_focus:
+        view = next((view for view in self.query(Entries) if view.has_focus), None)
+        if view is not None:
             self.app.cursor_position = view.cursor()
         else:
             point_at(self.focused)
 
+    def action_by_step(self) -> None:
+        """Shows the steps in place of the timeline, or the timeline again."""
+        self._by_step = not self._by_step
+        focused = any(view.has_focus for view in self.query(Entries))
+        self._show_list()
+        if focused:
+            self._list.focus()
+        self._show_keys()
+        self._show_evidence()
+
     def action_narrow(self) -> None:
         """Shows only what failed or is stale, or everything again."""
         self._narrowed = not self._narrowed
-        found = self._found.statements
+        statements, places = self._found.statements, self._found.places
         if self._narrowed:
-            found = tuple(one for one in found if grade_word(one) in ("failed", "stale"))
-        self.query_one(TimelineView).show(
-            found,
-            none="Nothing failed or is stale; f6 shows everything." if self._narrowed else "Nothing was recorded.",
-        )
-        keys = [("f6", "everything") if key == "f6" and self._narrowed else (key, does) for key, does in self.KEYS]
-        end = f"{len(found)} of {self._found.events}" if self._narrowed else "nothing is written"
-        self.query_one(KeyLine).show(keys, end)
+            statements = tuple(one for one in statements if grade_word(one) in BAD_WORDS)
+            places = tuple(one for one in places if self._is_bad(one))
+        nothing = "Nothing failed or is stale; f6 shows everything." if self._narrowed else ""
+        self.query_one(TimelineView).show(statements, none=nothing or "Nothing was recorded.")
+        self.query_one(PlacesView).show(places, none=nothing or NO_STEPS)
+        self._show_keys()
+
+    def _show_keys(self) -> None:
+        """The key line names what a key would do now."""
+        words = self.key_words()
+        keys = [(key, words.get(key, does)) for key, does in self.KEYS]
+        shown, everything = self._list.shown, len(self._found.places if self._by_step else self._found.statements)
+        self.query_one(KeyLine).show(keys, f"{shown} of {everything}" if self._narrowed else "nothing is written")
+
+    def key_words(self) -> dict[str, str]:
+        """What keys do now, where that is not what `KEYS` says."""
+        words = {"f4": "by time", "up down": "step"} if self._by_step else {"f4": "by step"}
+        return {**words, "f6": "everything"} if self._narrowed else words
 
     def action_export(self) -> None:
         """Shows the commands that write a report: a review writes nothing."""
@@ -264,11 +375,14 @@ class ReviewPage(Page):
         self.wizard.copy(clean(self.copyable(), keep_newlines=True, limit=100_000), native=False)
 
     def copyable(self) -> str:
-        """The highlighted statement with its evidence, and what the file is worth that it stands in."""
+        """The highlighted statement or step with its evidence, and what the file is worth that it stands in."""
         found, one = self._found, self._statement
         lines = [f"Review of {found.name}, {found.file}", f"{found.chain_line}, events 1 to {found.events}"]
         lines += [f"head {found.head}", *(text for _, text in self._warnings()), ""]
-        if one is not None:
+        if self._by_step:
+            place = self._place
+            lines += [line.plain.rstrip() for line in self._place_lines(place, COPIED)] if place is not None else []
+        elif one is not None:
             lines += [one.text, f"State: {grade_word(one)}"]
             lines += [f"Step: {self._step(one.step)}"] if one.step is not None else []
             lines += [f"Items: {', '.join(one.items)}"] if one.items else []
@@ -279,7 +393,8 @@ class ReviewPage(Page):
     def commands(self) -> list[tuple[str, str, str]]:
         """What the palette offers: nothing that writes."""
         return [
-            ("Only failed and stale", "shows those statements alone, or all again (f6)", "narrow"),
+            ("By step", "what each step rests on, or the timeline again (f4)", "by_step"),
+            ("Only failed and stale", "shows those alone, or all again (f6)", "narrow"),
             ("Export", "shows the commands that write a report (f8)", "export"),
             ("Copy", "the statement with its evidence (^y)", "copy"),
         ]

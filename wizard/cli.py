@@ -7,6 +7,7 @@ neither Textual nor an SDK (tests/contracts).
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,6 +37,32 @@ STATE_DIR = click.option(
     callback=_remember_state_dir,
     help="Where setups are kept; also PRIVATELINK_STATE_DIR.",
 )
+
+
+_WHERE = (
+    click.option("--kubeconfig", metavar="FILE", help="Instead of KUBECONFIG or ~/.kube/config."),
+    click.option("--kube-context", metavar="NAME", help="Instead of the kubeconfig's current context."),
+    click.option("--helm", metavar="FILE", help="Instead of helm from PATH."),
+    click.option("--cloud", metavar="NAME", help="Azure's cloud: public (the default), us-government or china."),
+    click.option("--sign-in", metavar="WAY", help="How to sign in to Azure: cli (the default) or default."),
+    click.option(
+        "--tenant",
+        "tenant_id",
+        metavar="ID",
+        help="The tenant to sign in to, by ID or domain name; else the sign-in's own.",
+    ),
+)
+
+
+def where_to_look(command: Callable[..., int]) -> Callable[..., int]:
+    """Adds the options that say which cluster and which Azure are asked."""
+    for option in reversed(_WHERE):
+        command = option(command)
+    return command
+
+
+def _given(where: dict[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in where.items() if value}
 
 
 @click.group(context_settings=CONTEXT, invoke_without_command=True)
@@ -97,39 +124,15 @@ def validate(kind: str, value: str, output: str) -> int:
 
 @app.command()
 @OUTPUT
-@click.option("--kubeconfig", metavar="FILE", help="Instead of KUBECONFIG or ~/.kube/config.")
-@click.option("--kube-context", metavar="NAME", help="Instead of the kubeconfig's current context.")
-@click.option("--helm", metavar="FILE", help="Instead of helm from PATH.")
+@where_to_look
 @click.option("--namespace", default="default", show_default=True, help="Where the release is, or will be.")
-@click.option("--cloud", metavar="NAME", help="Azure's cloud: public (the default), us-government or china.")
-@click.option("--sign-in", metavar="WAY", help="How to sign in to Azure: cli (the default) or default.")
-@click.option("--tenant", metavar="ID", help="The tenant to sign in to, by ID or domain name; else the sign-in's own.")
 @STATE_DIR
 @click.pass_context
-def doctor(
-    context: click.Context,
-    output: str,
-    kubeconfig: str | None,
-    kube_context: str | None,
-    helm: str | None,
-    namespace: str,
-    cloud: str | None,
-    sign_in: str | None,
-    tenant: str | None,
-) -> int:
+def doctor(context: click.Context, /, output: str, namespace: str, **where: str | None) -> int:
     """Look whether this machine can do what a setup asks: helm, kubeconfig, cluster, rights, Azure sign-in."""
     from wizard import commands
 
-    given = {
-        "kubeconfig": kubeconfig,
-        "kube_context": kube_context,
-        "helm": helm,
-        "cloud": cloud,
-        "sign_in": sign_in,
-        "tenant_id": tenant,
-    }
-    wanted = {key: value for key, value in given.items() if value}
-    return commands.doctor(_places(context), wanted, namespace, output)
+    return commands.doctor(_places(context), _given(where), namespace, output)
 
 
 @app.command()
@@ -148,32 +151,48 @@ def check(context: click.Context, name: str, step: str | None, allow_probe_pod: 
 
 @app.command()
 @click.argument("target", metavar="NAME|FILE")
+@click.option("--live", is_flag=True, help="Look again, with readers only; the options from --kubeconfig on say where.")
 @click.option("--as-of", metavar="TS", help="As it was at this time, RFC 3339 UTC.")
 @click.option("--expect", metavar="HEAD", help="The hash of the last line, noted elsewhere; differs: exit code 1.")
 @click.option("--verify", metavar="REPORT", help="A JSON report; every difference from the journal is named.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), help="Form of the result; none: the screen.")
 @click.option("--out", metavar="FILE", help="Write the report there.")
+@where_to_look
 @STATE_DIR
 @click.pass_context
 def review(
     context: click.Context,
+    /,
     target: str,
+    live: bool,
     as_of: str | None,
     expect: str | None,
     verify: str | None,
     output: str | None,
     out: str | None,
+    **where: str | None,
 ) -> int:
-    """Read a setup, or a copied state file, without being able to change anything: on a screen, or with -o."""
+    """Read a setup, or a copied state file, without being able to change anything: on a screen, or with -o.
+
+    With --live every check looks again. Exit code 1: something is bad, or worse than recorded; 3: could not look.
+    """
     from wizard import reviewing
 
+    given = _given(where)
+    if given and not live:
+        raise click.UsageError(f"--{next(iter(given)).removesuffix('_id').replace('_', '-')} says where --live looks.")
+    if live and (verify or output == "html"):
+        raise click.UsageError("--live goes with the screen, -o text and -o json.")
+    again = given if live else None
     places = _places(context)
     if output is None and not (expect or verify or out):
         from wizard import opening
 
         opening.require_terminal()
-        return _open_screens(opening.review(places, target, as_of), places)
-    return reviewing.review(places, target, as_of=as_of, expect=expect, verify=verify, output=output or "text", out=out)
+        return _open_screens(opening.review(places, target, as_of, again), places)
+    return reviewing.review(
+        places, target, as_of=as_of, expect=expect, verify=verify, output=output or "text", out=out, live=again
+    )
 
 
 # ---------------------------------------------------------------- doing

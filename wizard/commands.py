@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from state.actor import current_actor
 from state.events import EnvironmentSet, Found
-from state.problem import EXIT_INTERRUPTED, Problem
+from state.problem import Problem
 from state.secrets import SecretGuard
 from state.snapshot import Snapshot, fold
 from wizard import checking
 from wizard.answers import Answers, environment_of, read_answers
-from wizard.environment import connected, resolve_environment
+from wizard.environment import connected, looking, resolve_environment
 from wizard.examining import examine, require_answers
 from wizard.guide import Guide, Step
 from wizard.guides import guide as find_guide
 from wizard.output import Progress, columns, data, data_json, data_line, glyph, say, say_line, say_problem
 from wizard.ports import Readers
 from wizard.session import Session, environment_is_ours
+from wizard.signals import until_signal
 from wizard.status import derive
 from wizard.text import one_line
 from wizard.unattended import Run
@@ -62,7 +61,7 @@ def run(places: Places, name: str, answers_file: Path) -> int:
     writer = store.open(name) if existing else store.create(name, _guide_ref(guide), current_actor("run"))
     with writer:
         say_line(f"{'Going on with' if existing else 'New setup'} {name} in {writer.path}")
-        return _until_signal(_run(writer, guide, answers, environment))
+        return until_signal(_run(writer, guide, answers, environment))
 
 
 def _require_harmless_name(name: str, answers: Answers) -> None:
@@ -116,24 +115,6 @@ def _show_end(writer: Writer, guide: Guide, snapshot: Snapshot) -> None:
     data(f"saved in {writer.path}\nhead {writer.head}")
 
 
-def _until_signal(work: Awaitable[int]) -> int:
-    """Runs `work`; SIGINT and SIGTERM cancel it, so that what runs below is stopped and its end is written."""
-
-    async def supervised() -> int:
-        loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(work)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, task.cancel)
-        try:
-            return await task
-        except asyncio.CancelledError:
-            say("Interrupted: what was running is stopped, and what was saved is saved.")
-            say("Run the same command again to go on.")
-            return EXIT_INTERRUPTED
-
-    return asyncio.run(supervised())
-
-
 # ---------------------------------------------------------------- check
 
 
@@ -143,7 +124,7 @@ def check(places: Places, name: str, step: str | None, output: str, *, allow_pro
     journal = store.read(name)
     guide = find_guide(journal.header.guide.id)
     steps = _chosen(guide, step)
-    return _until_signal(_check(store, journal, guide, steps, output, allow_probe_pod=allow_probe_pod))
+    return until_signal(_check(store, journal, guide, steps, output, allow_probe_pod=allow_probe_pod))
 
 
 def _chosen(guide: Guide, step: str | None) -> tuple[Step, ...]:
@@ -230,7 +211,7 @@ async def _readers_of(snapshot: Snapshot) -> AsyncIterator[Readers]:
         )
         yield Readers()
     else:
-        async with connected(recorded.data, told=say_line) as (readers, _):
+        async with looking(recorded.data, told=say_line) as readers:
             yield readers
 
 
@@ -243,14 +224,14 @@ def _snapshot(journal: Journal) -> Snapshot:
 
 def doctor(places: Places, given: Mapping[str, Any], namespace: str, output: str) -> int:
     """`doctor`."""
-    return _until_signal(_doctor(places, given, namespace, output))
+    return until_signal(_doctor(places, given, namespace, output))
 
 
 async def _doctor(places: Places, given: Mapping[str, Any], namespace: str, output: str) -> int:
     from wizard import doctor as examining
 
     environment = resolve_environment(given)
-    async with connected(environment, told=say_line) as (readers, _):
+    async with looking(environment, told=say_line) as readers:
         lines = await examining.examine(environment, readers, places.real.state_dir, namespace)
     if output == "json":
         checks = [

@@ -27,6 +27,9 @@ from wizard.text import one_line
 
 if TYPE_CHECKING:
     from wizard.adapters.azure_asking import Target
+    from wizard.adapters.helm import HelmLooker
+    from wizard.adapters.helm_commands import HelmConfig
+    from wizard.adapters.sdk_process import SdkProcess
 
 
 def resolve_environment(given: Mapping[str, Any]) -> EnvironmentSet:
@@ -205,9 +208,61 @@ async def connected(
 
     Raises Problem for an environment that points where no sign-in may go: it may have been written by hand.
     """
+    async with _made(environment, drop_env=drop_env, held=held, say=say, told=told) as made:
+        from wizard.adapters.azure_acting import AzureActor
+        from wizard.adapters.cluster_probe import ClusterProber
+        from wizard.adapters.helm_acting import HelmActor
+
+        yield (
+            made.readers,
+            Writers(
+                helm=HelmActor(*made.helm) if made.helm else None,
+                azure=AzureActor(*made.azure) if made.azure else None,
+                probe=ClusterProber(environment.kubeconfig, environment.kube_context, made.sdk),
+            ),
+        )
+
+
+@asynccontextmanager
+async def looking(
+    environment: EnvironmentSet,
+    *,
+    gets_only: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    told: Callable[[str], None] = lambda _: None,
+) -> AsyncIterator[Readers]:
+    """What looks in an environment, for as long as the block lasts: `connected` without what acts, which is not even
+    loaded.
+
+    `gets_only`: the cluster is asked with GET alone, which leaves out who we are and what our rights are there: these
+    are asked by POST. Raises Problem as `connected` does.
+    """
+    async with _made(environment, gets_only=gets_only, say=say, told=told) as made:
+        yield made.readers
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The readers of an environment, and what its writers would be made of."""
+
+    readers: Readers
+    helm: tuple[HelmConfig, HelmLooker] | None
+    azure: tuple[Target, SdkProcess] | None
+    sdk: SdkProcess
+
+
+@asynccontextmanager
+async def _made(
+    environment: EnvironmentSet,
+    *,
+    gets_only: bool = False,
+    drop_env: frozenset[str] = frozenset(),
+    held: Callable[[], Sequence[Secret]] = _nothing_held,
+    say: Callable[[str], None],
+    told: Callable[[str], None],
+) -> AsyncIterator[_Made]:
     _require_safe(environment)
     from wizard.adapters import azure, cluster, helm
-    from wizard.adapters.cluster_probe import ClusterProber
     from wizard.adapters.dns import DnsLooker
     from wizard.adapters.helm_commands import HelmConfig
     from wizard.adapters.helm_files import run_dir
@@ -231,7 +286,7 @@ async def connected(
         # Lets the child start now: the caller may be busy for a while before it waits for anything.
         await asyncio.sleep(0)
         try:
-            looker = actor = None
+            of_helm = None
             if environment.helm:
                 config = HelmConfig(
                     helm=Path(environment.helm),
@@ -242,25 +297,19 @@ async def connected(
                     drop_env=drop_env,
                     held=held,
                 )
-                looker = helm.HelmLooker(config, sdk)
-                actor = helm.HelmActor(config, looker)
+                of_helm = config, helm.HelmLooker(config, sdk)
             # The sandbox without a DNS server of its own must not ask real resolvers for its made-up names.
             dns = None if environment.sandbox and not environment.dns_server else DnsLooker(environment.dns_server)
-            of_cluster = cluster.ClusterLooker(environment.kubeconfig, environment.kube_context, sdk)
+            of_cluster = cluster.ClusterLooker(
+                environment.kubeconfig, environment.kube_context, sdk, gets_only=gets_only
+            )
             readers = Readers(
                 dns=dns,
                 cluster=of_cluster,
-                helm=looker,
+                helm=of_helm[1] if of_helm else None,
                 azure=azure.AzureLooker(target, azure_sdk) if target else None,
             )
-            yield (
-                readers,
-                Writers(
-                    helm=actor,
-                    azure=azure.AzureActor(target, azure_sdk) if target else None,
-                    probe=ClusterProber(environment.kubeconfig, environment.kube_context, sdk),
-                ),
-            )
+            yield _Made(readers, of_helm, (target, azure_sdk) if target else None, sdk)
         finally:
             await asyncio.gather(sdk.close(), azure_sdk.close())
 

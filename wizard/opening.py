@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,14 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The read-only screen over NAME|FILE, up to the time `as_of` as it was typed."""
+    """The read-only screen over NAME|FILE, up to the time `as_of` as it was typed.
+
+    `live`: it looks again, where this says (`wizard.reviewing.review`); None: it looks at the journal alone.
+    """
 
     target: str
     as_of: str | None = None
+    live: Mapping[str, str] | None = None
 
     @property
     def in_words(self) -> str:
@@ -152,9 +157,9 @@ def resume(places: Places, name: str) -> Resume:
     return Resume(name)
 
 
-def review(places: Places, target: str, as_of: str | None) -> Review:
+def review(places: Places, target: str, as_of: str | None, live: Mapping[str, str] | None = None) -> Review:
     """A journal that can be read. Raises Problem as `wizard.reviewing.open_for_review` does."""
     from wizard.reviewing import require_readable
 
     require_readable(places, target, as_of)
-    return Review(target, as_of)
+    return Review(target, as_of, live)

@@ -255,13 +255,17 @@ class ClusterProbe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """What may look. A port that this environment lacks is None, and its checks answer `could not look`."""
+    """What may look. A port that this environment lacks is None, and its checks answer `could not look`.
+
+    `files`: whether files of this machine that the setup names may be read. In a copied journal their paths are inert.
+    """
 
     dns: DnsReader | None = None
     cluster: ClusterReader | None = None
     helm: HelmReader | None = None
     azure: AzureReader | None = None
     inside: InsideReader | None = None
+    files: bool = True
 
 
 @dataclass(frozen=True, slots=True)

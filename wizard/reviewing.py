@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from state.problem import EXIT_BAD, EXIT_OK, EXIT_USAGE, Problem
 from wizard.files import expanded, read_file
@@ -17,6 +18,7 @@ from wizard.text import one_line
 
 if TYPE_CHECKING:
     from state.journal import Journal
+    from wizard.live import LookAgain
     from wizard.places import Places
     from wizard.statements import Reviewed
 
@@ -30,25 +32,76 @@ def review(
     verify: str | None,
     output: str,
     out: str | None,
+    live: Mapping[str, str] | None = None,
 ) -> int:
-    """`review NAME|FILE`: reads a journal and nothing else; writes nothing but the report asked for."""
+    """`review NAME|FILE`: reads a journal and nothing else; writes nothing but the report asked for.
+
+    `live`: looks again as well, with readers only, where this says (`doctor`'s options; empty: this machine's own).
+    """
     journal = _journal(places, target)
     code = _code_of(journal)
     # What needs no guide comes first: a chain can be verified whatever the journal is about.
     if expect is not None:
         code = _expect(journal, expect, code)
-    guide = find_guide(journal.header.guide.id)
+    guide = _guide(journal, code)
     if verify is not None:
         return _verify(journal, guide, expanded(verify), code)
     document = report(journal, guide, as_of=_time(as_of))
+    if live is not None:
+        document["live"], code = _look_again(_again(target, journal, guide, _time(as_of), live), code)
     if out is not None:
-        text = json_text("review", document) if output == "json" else as_text(document)
+        text = json_text("review", document) if output == "json" else _text(document)
         _write_new(expanded(out), text)
     elif output == "json":
         data_json("review", document)
     else:
-        data(as_text(document))
+        data(_text(document))
     return code
+
+
+def _guide(journal: Journal, code: int) -> Guide:
+    """The journal's guide. Where it is not known, the chain's damage is told first: the name itself may be changed."""
+    try:
+        return find_guide(journal.header.guide.id)
+    except Problem as problem:
+        for damage in journal.problems:
+            say_line(f"{glyph('failed')} line {damage.line}: {damage.what} {damage.means}")
+        problem.exit_code = code or problem.exit_code
+        raise
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    if "live" not in document:
+        return as_text(document)
+    from wizard.live import as_text as live_text
+
+    return f"{as_text(document)}\n\n{live_text(document['live'])}"
+
+
+def _look_again(again: LookAgain, code: int) -> tuple[dict[str, Any], int]:
+    """The `live` part of a report, and the exit code: 1 beats 2 and 3, and 2 (newer than this program) beats 3."""
+    from wizard import live
+    from wizard.signals import until_signal
+
+    found: list[live.Live] = []
+
+    async def work() -> int:
+        found.append(await again.look(told=say_line))
+        return live.exit_code(found[0])
+
+    say("Looking again with readers only. Nothing is written to the journal.")
+    looked = until_signal(work())
+    if not found:
+        raise KeyboardInterrupt
+    return live.document(found[0]), min(code or looked, looked or code)
+
+
+def _again(target: str, journal: Journal, guide: Guide, as_of: str | None, given: Mapping[str, str]) -> LookAgain:
+    from state.snapshot import fold
+    from wizard.live import LookAgain
+
+    events, head = cut(journal, as_of)
+    return LookAgain(guide, fold(journal.header, events, head=head), given, by_name=not _is_file(target))
 
 
 def open_for_review(places: Places, target: str, as_of: str | None = None) -> Reviewed:
@@ -68,6 +121,15 @@ def open_for_review(places: Places, target: str, as_of: str | None = None) -> Re
     return reviewed(journal, guide, as_of=moment)
 
 
+def open_to_look_again(places: Places, target: str, as_of: str | None, live: Mapping[str, str]) -> LookAgain:
+    """What looks again at NAME|FILE, with readers only; `live` as in `review`. Contacts nothing yet.
+
+    Raises Problem as `open_for_review` does, and for a guide that this version does not know: nobody knows its checks.
+    """
+    journal = _journal(places, target)
+    return _again(target, journal, find_guide(journal.header.guide.id), _time(as_of), live)
+
+
 def require_readable(places: Places, target: str, as_of: str | None = None) -> None:
     """Raises Problem where `open_for_review` would, without working out what is shown."""
     cut(_journal(places, target), _time(as_of))
@@ -85,11 +147,15 @@ def _code_of(journal: Journal) -> int:
     return EXIT_USAGE if codes else EXIT_OK
 
 
+def _is_file(target: str) -> bool:
+    return "/" in target or target.endswith(".jsonl")
+
+
 def _journal(places: Places, target: str) -> Journal:
     """The journal of a name, or of a file: an argument with `/` or ending in .jsonl (DESIGN.md section 5)."""
     from state.journal import read
 
-    if "/" in target or target.endswith(".jsonl"):
+    if _is_file(target):
         return read(expanded(target))
     return places.holding(target).read(target)
 
@@ -134,6 +200,8 @@ def _verify(journal: Journal, guide: Guide, path: Path, code: int) -> int:
         ) from None
     if not isinstance(kept, dict) or kept.get("format") != "privatelink-wizard.review/1":
         raise Problem("report-unreadable", f"{one_line(str(path))} is not a report.", todo="Make one with -o json.")
+    # What was found by looking again is in no journal.
+    kept.pop("live", None)
     rebuilt = report(journal, guide, head=str(kept.get("head", "")))
     differences = compare(kept, json.loads(json.dumps({"format": kept["format"], **rebuilt})))
     if not differences:

@@ -340,8 +340,9 @@ async def one_round(readers: Readers) -> AsyncIterator[Readers]:
     held = {one.name: getattr(readers, one.name) for one in fields(readers)}
     ports = {name: port for name, port in held.items() if port is not None and not isinstance(port, bool)}
     sources = {name: _SOURCES.get(name, _Source)(name, port, end) for name, port in ports.items()}
+    shared: dict[str, Any] = dict(sources)
     try:
-        yield replace(readers, **sources)
+        yield replace(readers, **shared)
     finally:
         left = [task for source in sources.values() for task in source.tasks() if not task.done()]
         for task in left:

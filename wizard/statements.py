@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from state.events import ATTESTED, GOOD, OBSERVED, REPORTED, Event, Found
 from state.snapshot import fold
-from wizard.guide import Guide, ItemStep
+from wizard.guide import Guide, ItemStep, Step
 from wizard.review import cut, unexpected_head
-from wizard.status import FAILED, STALE, SetupStatus, deciding, derive
+from wizard.status import FAILED, STALE, SetupStatus, Status, deciding, derive
 from wizard.text import one_line
 from wizard.timeline import Statement, Timeline
 
 if TYPE_CHECKING:
     from state.journal import Journal
 
-__all__ = ["NEVER_OBSERVED", "Reviewed", "ReviewedStep", "Statement", "reviewed"]
+__all__ = ["NEVER_OBSERVED", "Proof", "Reviewed", "ReviewedPlace", "ReviewedStep", "Statement", "reviewed"]
 
 NEVER_OBSERVED = "never observed"
 
@@ -29,6 +29,45 @@ class ReviewedStep(NamedTuple):
     title: str
     status: str
     reasons: tuple[str, ...]
+
+
+class Proof(NamedTuple):
+    """A check of a step, or the words that a person confirms, and the last statement of it: None when there is none.
+
+    `decides`: it has a say in the step's status; else it only advises. `words`: it is a confirmation.
+    """
+
+    id: str
+    title: str
+    decides: bool
+    words: bool
+    last: Statement | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedPlace:
+    """One step for one item, or one linked pair, as of the reviewed moment: what it rests on.
+
+    `position` counts from 0. `unproven`: why it was let pass without observed proof. `never_observed`: it should be
+    observed, and no look was ever good for it. A step without items has one such place, of no items.
+    """
+
+    position: int
+    place: ItemStep
+    number: int
+    title: str
+    items: tuple[str, ...]
+    status: str
+    reasons: tuple[str, ...]
+    waits_for: tuple[str, ...]
+    unproven: str
+    never_observed: bool
+    proofs: tuple[Proof, ...]
+
+    @property
+    def named(self) -> str:
+        """The names of its items."""
+        return " ".join(item.partition("/")[2] for item in self.items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +97,7 @@ class Reviewed:
     unproven: tuple[str, ...]
     statements: tuple[Statement, ...]
     steps: tuple[ReviewedStep, ...]
+    places: tuple[ReviewedPlace, ...] = ()
 
 
 def reviewed(journal: Journal, guide: Guide | None, *, as_of: str | None = None, expect: str | None = None) -> Reviewed:
@@ -92,6 +132,7 @@ def reviewed(journal: Journal, guide: Guide | None, *, as_of: str | None = None,
         ),
         statements=timeline.statements,
         steps=tuple(_steps(guide, status)) if guide else (),
+        places=tuple(_places(guide, status, timeline, events)) if guide else (),
     )
 
 
@@ -143,6 +184,37 @@ def _steps(guide: Guide, status: SetupStatus) -> Iterator[ReviewedStep]:
         yield ReviewedStep(
             step.number, step.title, status.steps[step.id], tuple(reasons) if mine else ("no items yet",)
         )
+
+
+def _places(guide: Guide, status: SetupStatus, timeline: Timeline, events: Sequence[Event]) -> Iterator[ReviewedPlace]:
+    unseen = frozenset(_never_observed(guide, status, events))
+    position = 0
+    for step in guide.steps:
+        mine: list[tuple[ItemStep, Status | None]]
+        mine = [(place, each) for place, each in status.item_steps.items() if place.step == step.id]
+        for place, each in mine or [(ItemStep(step.id), None)]:
+            reasons = each.reasons if each else ("no items yet",)
+            yield ReviewedPlace(
+                position=position,
+                place=place,
+                number=step.number,
+                title=step.title,
+                items=tuple(map(one_line, place.items)),
+                status=each.status if each else status.steps[step.id],
+                reasons=tuple(dict.fromkeys(map(one_line, reasons))),
+                waits_for=tuple(one_line(_named(guide, wait)) for wait in each.gate) if each else (),
+                unproven=one_line(each.unproven) if each else "",
+                never_observed=place in unseen,
+                proofs=tuple(_proofs(step, place, timeline)),
+            )
+            position += 1
+
+
+def _proofs(step: Step, place: ItemStep, timeline: Timeline) -> Iterator[Proof]:
+    for check in step.checks:
+        yield Proof(check.id, check.title, check.decides, False, timeline.last_finding(place, check.id))
+    if step.attest is not None:
+        yield Proof(step.attest.id, "Confirmed words", True, True, timeline.last_words(place, step.attest.id))
 
 
 def _named(guide: Guide | None, place: ItemStep) -> str:

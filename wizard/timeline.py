@@ -41,7 +41,7 @@ from state.events import (
     Unlinked,
 )
 from state.snapshot import Items, Snapshot
-from wizard.guide import Guide
+from wizard.guide import Guide, ItemStep
 from wizard.relations import Relations
 from wizard.review import said
 from wizard.status import FAILED, RUNNING
@@ -198,6 +198,18 @@ class Timeline:
         same = self._topics[_about(event.data, self._started(statement.position))[2]]
         here = same.index(statement.position)
         return tuple(self.statements[position] for position in reversed(same[max(0, here - BEFORE) : here]))
+
+    def last_finding(self, place: ItemStep, check: str) -> Statement | None:
+        """What a check said last; None when it never looked."""
+        return self._last(("found", place.step, place.items, check))
+
+    def last_words(self, place: ItemStep, text: str) -> Statement | None:
+        """Who confirmed a text last; None when nobody did."""
+        return self._last(("attested", place.step, place.items, text))
+
+    def _last(self, topic: Hashable) -> Statement | None:
+        said = self._topics.get(topic)
+        return self.statements[said[-1]] if said else None
 
     # ------------------------------------------------------------ evidence
 

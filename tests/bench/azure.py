@@ -15,7 +15,8 @@ from typing import Any
 from tests.bench.measure import Pairs, Row, child_env, in_turn, seconds
 from tests.wizard.engine import DNS, ENDPOINT, attest_until, fill, opened
 from wizard.adapters import azure as adapter
-from wizard.adapters.azure import AzureActor, AzureLooker, Target
+from wizard.adapters.azure import AzureLooker, Target
+from wizard.adapters.azure_acting import AzureActor
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.guide import ItemStep
 from wizard.ports import Readers, Writers

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from state.actor import current_actor
-from tests.setups import make_setup
+from tests.setups import GUIDE, data_of, make_setup
+from tests.state.make_journal import lines_of
 
 WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND")
 # Whatever changes a file system, speaks to anybody, or starts a process.
@@ -31,10 +36,15 @@ def strace() -> str:
     return found
 
 
-def traced(strace: str, trace: Path, env: dict[str, str], *arguments: str, code: int = 0) -> list[str]:
-    """Every system call of a command that could change something, connect somewhere or start something."""
+def traced(
+    strace: str, trace: Path, env: dict[str, str], *arguments: str, code: int = 0, within: Sequence[str] = ()
+) -> list[str]:
+    """Every system call of a command that could change something, connect somewhere or start something.
+
+    `within`: the command that runs it, in a place or as a user of its own.
+    """
     done = subprocess.run(
-        [strace, "-f", "-o", trace, sys.executable, "-m", "wizard", *arguments],
+        [*within, strace, "-f", "-o", trace, sys.executable, "-m", "wizard", *arguments],
         env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -58,6 +68,42 @@ def _changes(line: str) -> bool:
     if name == "execve":
         return "python" not in rest or "wizard" not in rest
     return bool(FORBIDDEN.fullmatch(name)) or (name == "fcntl" and "F_SETLK" in rest)
+
+
+NOBODY = 65534
+
+
+def as_nobody() -> list[str]:
+    """Tests that run as root give the program another user, who may read everything and write nothing.
+
+    Reading needs the capability: neither a private interpreter nor pytest's directories are open to others.
+    """
+    if os.geteuid() != 0:
+        return []
+    reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *reading]
+
+
+@contextlib.contextmanager
+def read_only_mount(base: Path) -> Iterator[tuple[Path, list[str]]]:
+    """A directory with a copy of a journal, `prod.jsonl`, and the command within which its file system is read-only.
+
+    Where this system lets nobody but root mount (unprivileged user namespaces are off), the directory and the file are
+    as closed as their modes can make them; its owner is no root then.
+    """
+    directory = base / "evidence"
+    directory.mkdir()
+    (directory / "prod.jsonl").write_bytes(b"\n".join(lines_of(data_of(40), "prod", GUIDE)) + b"\n")
+    mount = f"mount --bind {shlex.quote(str(directory))} {shlex.quote(str(directory))}"
+    mount += f' && mount -o remount,ro,bind {shlex.quote(str(directory))} && exec "$@"'
+    within = ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c", mount, "sh"]
+    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode != 0:
+        assert os.geteuid() != 0, "root can mount"
+        within = []
+        (directory / "prod.jsonl").chmod(0o400)
+        directory.chmod(0o500)
+    yield directory, within
+    directory.chmod(0o700)
 
 
 def everything(directory: Path) -> dict[str, tuple[int, int, bytes]]:
@@ -102,6 +148,35 @@ def test_the_same_on_a_read_only_copy(strace: str, tmp_path: Path, env: dict[str
         assert everything(copy) == before
     finally:
         copy.chmod(0o700)
+
+
+def test_the_same_of_a_copy_on_a_read_only_mount_as_another_user(strace: str, tmp_path: Path, env: dict[str, str]):
+    """As evidence is kept: nobody can write there, and the auditor is not who wrote it."""
+    with read_only_mount(tmp_path) as (directory, within):
+        for user in ([], as_nobody()):
+            refused = subprocess.run(
+                [*within, *user, "touch", str(directory / "new")], capture_output=True, check=False
+            )
+            assert refused.returncode != 0, "so nothing could be written there"
+        trace = tmp_path / "traces"
+        trace.mkdir()
+        trace.chmod(0o777)
+        for number, form in enumerate(("text", "json")):
+            calls = traced(
+                strace, trace / f"{number}", env, "review", str(directory / "prod.jsonl"), "-o", form,
+                within=[*within, *as_nobody()],
+            )  # fmt: skip
+            assert calls == [], form
+
+
+def test_another_users_setups_are_not_opened_by_name(tmp_path: Path, env: dict[str, str], state_dir: Path):
+    """A state directory that is not one's own may hold anything; the file itself can be read."""
+    if os.geteuid() != 0:
+        state_dir.chmod(0o755)  # the nearest to it that one user alone can make: others may write to it
+    command = [*as_nobody(), sys.executable, "-m", "wizard", "review", "prod", "-o", "text"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(state_dir) in done.stderr
 
 
 def test_a_torn_line_is_reported_and_left_alone(strace: str, tmp_path: Path, env: dict[str, str], state_dir: Path):

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from wizard.adapters.azure import AzureActor
+from wizard.adapters.azure_acting import AzureActor
 from wizard.cli import main
 
 BEFORE, SENT, ANSWERED = WHENS = ("before", "sent", "answered")

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from state.events import ChangeStarted
 from state.writer import Writer
 from wizard.adapters.azure import AzureLooker
-from wizard.adapters.helm import HelmActor
+from wizard.adapters.helm_acting import HelmActor
 from wizard.cli import main
 from wizard.secret import Secret
 

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Awaitable
 
-import wizard.commands
+import wizard.signals
 from wizard.cli import main
 from wizard.ports import LEAVE
 
@@ -34,5 +34,5 @@ def until_left(work: Awaitable[int]) -> int:
 
 
 if __name__ == "__main__":
-    wizard.commands._until_signal = until_left
+    wizard.signals.until_signal = until_left  # the commands are loaded after this
     sys.exit(main(sys.argv[1:]))

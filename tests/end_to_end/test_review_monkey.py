@@ -24,12 +24,12 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.contracts.test_read_only import everything
+from tests.contracts.test_read_only import as_nobody, everything, read_only_mount
 from tests.setups import GUIDE, data_of
 from tests.state.make_journal import lines_of
 from wizard.text import visible
@@ -44,7 +44,6 @@ QUIET = 0.04
 ESCAPE_QUIET = 0.25
 """After an escape the app itself waits, whether a sequence follows."""
 PATIENCE = 60.0
-NOBODY = 65534
 
 
 # ---------------------------------------------------------------- what is reviewed, and what would tempt
@@ -166,7 +165,15 @@ TRACED = [
 class Traced:
     """The program on a terminal of its own, every call that could change something written to a trace."""
 
-    def __init__(self, strace: str, ground: Path, trace: Path, arguments: list[str], size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        strace: str,
+        ground: Path,
+        trace: Path,
+        arguments: list[str],
+        size: tuple[int, int],
+        within: Sequence[str] = (),
+    ) -> None:
         self.trace = trace
         self._master, slave = pty.openpty()
         settings = termios.tcgetattr(slave)
@@ -176,7 +183,7 @@ class Traced:
         self.resize(size)
         calls = ",".join(f"?{name}" for name in TRACED)
         self.process = subprocess.Popen(
-            [*as_nobody(), strace, "-f", "-qq", "--seccomp-bpf", "-e", f"trace={calls}", "-e", "signal=none",
+            [*within, *as_nobody(), strace, "-f", "-qq", "--seccomp-bpf", "-e", f"trace={calls}", "-e", "signal=none",
              "-o", trace, sys.executable, "-m", "wizard", *arguments],
             stdin=slave, stdout=slave, stderr=slave, env=environment(ground), cwd=ground / "evidence",
             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no other thread here
@@ -229,17 +236,6 @@ class Traced:
 def plain(drawn: str) -> str:
     """The end of what was drawn, without its escape sequences."""
     return visible(drawn[-6000:])
-
-
-def as_nobody() -> list[str]:
-    """Tests that run as root give the program another user, who may read everything and write nothing.
-
-    Reading needs the capability: neither a private interpreter nor pytest's directories are open to others.
-    """
-    if os.geteuid() != 0:
-        return []
-    reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *reading]
 
 
 @pytest.fixture
@@ -358,6 +354,25 @@ def test_a_monkey_changes_nothing(strace: str, ground: Path, traces: Path):
     assert everything(ground) == before
     assert runs > 5, "it was never left and opened again"
     print(f"{pressed:,} keys, {runs} runs")
+
+
+def test_the_same_of_a_copy_on_a_read_only_mount(strace: str, ground: Path, traces: Path, tmp_path: Path):
+    """Every list and sheet of it once: by time, by step, what failed, copied, exported, help."""
+    with read_only_mount(tmp_path) as (directory, within):
+        file = str(directory / "prod.jsonl")
+        program = Traced(strace, ground, traces / "mount", ["review", file], SIZES[1], within)
+        try:
+            program.until("READ-ONLY")
+            program.settle()
+            for keys in ("\x1bOS", "\x1b[B\x1b[B\t", "\x1b[17~", "\x19", "\x1b", "\x1b[19~", "\x1b", "\x1bOP", "\x1b"):
+                program.type(keys)
+                assert program.settle(ESCAPE_QUIET), plain(program.drawn)
+            program.type(QUIT)
+            assert program.ended() == 0
+        finally:
+            program.kill()
+        assert "Confirmed words" in program.drawn, "the steps were shown"
+        assert caught(program.trace) == []
 
 
 def test_the_net_catches_what_a_preflight_starts(strace: str, ground: Path, traces: Path):

@@ -21,13 +21,27 @@ from screens.grid import Lines
 from screens.home import HomePage
 from screens.preflight import PreflightPage
 from screens.review import ReviewPage
-from screens.timeline import TimelineView
-from state.events import GOOD, OBSERVED, REPORTED, Data, EnvironmentSet, Evidence, Found, ModeSet
+from screens.timeline import PlacesView, TimelineView
+from state.events import (
+    GOOD,
+    OBSERVED,
+    REPORTED,
+    Attested,
+    Data,
+    EnvironmentSet,
+    Evidence,
+    FieldSet,
+    Found,
+    GuideRef,
+    ModeSet,
+)
 from tests.contracts.test_read_only import everything
 from tests.screens.harness import LARGE, SIZES, SMALL, out_of_view, places_in, shown, text_of, until
 from tests.setups import GUIDE, data_of, make_setup
 from tests.state.make_journal import lines_of, ts_of
+from tests.wizard.engine import snapshot_of, view_of
 from wizard import opening
+from wizard.guide import ItemStep
 
 # The whole app for every test: these run in `make test-slow` and CI.
 pytestmark = pytest.mark.slow
@@ -150,7 +164,7 @@ async def test_statements_stand_below_their_day_and_the_last_one_is_shown(tmp_pa
         # The step, the glyph, its word, the text.
         await mine.press("down", "down", "down", "down", "down")
         assert "08:06" in mine.cursor_row and "· answer" in mine.cursor_row and "environment_name" in mine.cursor_row
-        midnight = next(one for one in mine.view._statements if one.ts.startswith("2026-01-06"))
+        midnight = next(one for one in mine.view._entries if one.ts.startswith("2026-01-06"))
         while mine.here < midnight.seq:
             await mine.press("pagedown")
         while mine.here > midnight.seq:
@@ -225,13 +239,13 @@ async def test_only_failed_and_stale_and_all_again(tmp_path: Path):
         await mine.until(lambda: "f6 everything" in mine.text)
         listed = [line[:66] for line in mine.text.splitlines() if line[2:4].isdigit() and line[4] == ":"]
         assert listed and all("✗ failed" in line or "! stale" in line for line in listed)
-        shown_now = len(mine.view._statements)
+        shown_now = len(mine.view._entries)
         assert f"{shown_now} of 60" in mine.text.splitlines()[-1]
         await mine.press("end")
         last = mine.here
         await mine.press("f6")
         # One stays where one was.
-        assert mine.here == last and len(mine.view._statements) == 60
+        assert mine.here == last and len(mine.view._entries) == 60
         assert f"Event {last} of 60" in mine.evidence
 
 
@@ -299,8 +313,6 @@ async def test_what_was_let_pass_without_proof_is_on_top(tmp_path: Path, monkeyp
 
 async def test_a_guide_that_is_not_known_here(tmp_path: Path):
     path = tmp_path / "other.jsonl"
-    from state.events import GuideRef
-
     path.write_bytes(b"\n".join(lines_of(real(40), "other", GuideRef(id="of-tomorrow", version=9))) + b"\n")
     async with review(tmp_path, path) as mine:
         assert "steps not known" in mine.text
@@ -469,14 +481,14 @@ async def test_a_large_journal_makes_only_the_rows_in_view(tmp_path: Path):
     path = journal(tmp_path, real(20_000))
     async with review(tmp_path, path) as mine:
         made = 0
-        make = mine.view._row
+        make = mine.view.line_of
 
         def counted(*given: Any) -> Any:
             nonlocal made
             made += 1
             return make(*given)
 
-        mine.view._row = counted  # type: ignore[method-assign, assignment]
+        mine.view.line_of = counted  # type: ignore[method-assign, assignment]
         for key in ("home", "end", "pageup", "up", "down", "f6", "f6"):
             await mine.press(key)
         assert 0 < made < 7 * 40 * 4
@@ -488,7 +500,7 @@ async def test_a_resize_keeps_the_highlighted_statement_in_view(tmp_path: Path):
     async with review(tmp_path, path) as mine:
         await mine.press("pageup", "pageup")
         here = mine.here
-        when = next(one for one in mine.view._statements if one.seq == here).ts[11:16]
+        when = next(one for one in mine.view._entries if one.seq == here).ts[11:16]
         for size in (SMALL, (60, 15), LARGE):
             await mine.pilot.resize_terminal(*size)
             await mine.until(lambda: when in mine.cursor_row)
@@ -502,3 +514,83 @@ async def test_a_click_highlights(tmp_path: Path):
         await mine.pilot.click(TimelineView, offset=(5, 4))
         await mine.until(lambda: mine.here == 4)
         assert "08:04" in mine.cursor_row
+
+
+# ---------------------------------------------------------------- by step
+
+
+def confirmed(data: list[Data], step: str, items: tuple[str, ...] = ()) -> Attested:
+    """A person's word for a step, for the values of `data`."""
+    view = view_of(snapshot_of(*data), ItemStep(step, items))
+    attest = view.step.attest
+    assert attest is not None
+    return Attested(
+        step=step,
+        items=items,
+        text_id=attest.id,
+        revision=attest.revision,
+        text=attest.text(view),
+        fingerprint=view.fingerprint(attest.id, attest.revision),
+    )
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_every_step_with_what_it_rests_on(tmp_path: Path, size: Size):
+    data = real(60)
+    data.append(confirmed(data, "connectivity"))
+    path = journal(tmp_path, data)
+    async with review(tmp_path, path, size) as mine:
+        last = mine.here
+        await mine.press("f4")
+        steps = mine.app.screen.query_one(PlacesView)
+        assert steps.has_focus and not mine.view.display
+        assert await out_of_view(mine.app, mine.pilot) == []
+        await mine.until(lambda: "Confirmed words" in mine.evidence)
+        # Who confirmed which words.
+        assert "1 Connectivity settings State • attested" in mine.evidence
+        assert "Words In the portal, Azure PrivateLink is chosen for the environment production" in mine.evidence
+        assert "By ada@build-01 via screen; claimed, not proven" in mine.evidence
+        await mine.press(*["down"] * 2)
+        # What was never observed, and what nobody looked at.
+        await mine.until(lambda: "3 Create Private Endpoint" in mine.evidence)
+        assert "never: no look was ever good for it" in mine.evidence
+        assert "Private Endpoint State never looked at" in mine.evidence
+        assert "never observed" in mine.cursor_row and "pe-weu" in mine.cursor_row
+        await mine.press(*["down"] * 2)
+        # What is stale, with the values that it was found for.
+        await mine.until(lambda: "5 DNS records" in mine.evidence)
+        assert "Resolver of this machine advises only State ! stale" in mine.evidence
+        assert "It was given for other values than those that stand now" in mine.evidence
+        assert "Azure's DNS records State never looked at" in mine.evidence
+        await mine.press("ctrl+y")
+        await mine.until(lambda: isinstance(mine.app.screen, CopySheet))
+        assert "5 DNS records\nState" in mine.app.clipboard and "SHA-256" in mine.app.clipboard
+        await mine.press("escape")
+        await mine.press("f4")
+        await mine.until(lambda: mine.view.display and mine.view.has_focus)
+        assert mine.here == last, "the timeline is as it was left"
+
+
+async def test_only_the_steps_that_failed_or_are_stale(tmp_path: Path):
+    data = real(60)
+    data.append(confirmed(data, "connectivity"))
+    data.append(FieldSet(item=None, field="environment_name", value="other"))
+    path = journal(tmp_path, data)
+    async with review(tmp_path, path) as mine:
+        await mine.press("f4", "f6")
+        steps = mine.app.screen.query_one(PlacesView)
+        assert {place.status for place in steps._entries} == {"stale"}
+        assert f"{steps.shown} of 8" in mine.text
+        assert "f6 everything" in mine.text
+        await mine.press("f6")
+        assert steps.shown == 8
+
+
+async def test_the_steps_of_a_guide_that_is_not_known_here(tmp_path: Path):
+    path = tmp_path / "other.jsonl"
+    path.write_bytes(b"\n".join(lines_of(real(40), "other", GuideRef(id="of-tomorrow", version=9))) + b"\n")
+    async with review(tmp_path, path) as mine:
+        await mine.press("f4")
+        await mine.until(lambda: "The steps of this guide are not known here." in mine.text)
+        await mine.press("down", "ctrl+y")
+        await mine.until(lambda: isinstance(mine.app.screen, CopySheet))

@@ -15,7 +15,8 @@ from tests.wizard.azure_world import FAST
 from tests.wizard.engine import DNS, ENDPOINT, GUIDE, attest_until, fill, journalled, opened, with_step
 from wizard.actions.private_dns import PrivateDns
 from wizard.actions.private_endpoint import PrivateEndpoint
-from wizard.adapters.azure import AzureActor, AzureLooker, Target
+from wizard.adapters.azure import AzureLooker, Target
+from wizard.adapters.azure_acting import AzureActor
 from wizard.adapters.dns import DnsLooker
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.guide import ItemStep

@@ -30,7 +30,8 @@ from tests.wizard.engine import (
 from wizard.actions.private_dns import PrivateDns
 from wizard.actions.private_endpoint import PrivateEndpoint
 from wizard.adapters import azure as adapter
-from wizard.adapters.azure import AzureActor, AzureLooker
+from wizard.adapters.azure import AzureLooker
+from wizard.adapters.azure_acting import AzureActor
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.azure import Endpoint
 from wizard.guide import ItemStep

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
 import sys
 import termios
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.setups import ENDPOINT_ID, SUBSCRIPTION, make_setup
+from wizard.cli import main
 
 
 class Shell:
@@ -172,6 +176,54 @@ def test_a_changed_journal_and_another_head_are_one(shell: Shell, tmp_path: Path
     copy.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     assert shell("review", str(copy), "-o", "text").returncode == 0
     assert shell("review", str(copy), "-o", "text", "--expect", head).returncode == 1
+
+
+def test_a_changed_byte_is_named_with_its_line(shell: Shell, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Some bytes of every line but the last, whose hash is in no other line: that one the head tells."""
+    content = (shell.state / "setups" / "prod.jsonl").read_bytes()
+    copy = tmp_path / "copy.jsonl"
+    starts = [0, *(at + 1 for at, byte in enumerate(content) if byte == ord("\n"))]
+    rarely = 7  # bytes of a line; a prime, so that every part of a line is met in some
+    for number, (start, end) in enumerate(pairwise(starts[:-1]), 1):
+        for at in range(start + number % rarely, end, max(rarely, (end - start) // 5)):
+            copy.write_bytes(content[:at] + bytes((content[at] ^ 1,)) + content[at + 1 :])
+            assert main(["review", str(copy), "-o", "text"]) in (1, 2), f"byte {at} of line {number}"
+            said = "".join(capsys.readouterr())
+            # The line after one whose end was changed is a part of it.
+            named = rf"\bline ({number}|{number + 1})\b" + ("|is not a journal" if number == 1 else "")
+            assert re.search(named, said), f"byte {at} of line {number}: {said[:400]}"
+
+
+def test_a_changed_name_of_the_guide_is_named_with_its_line(
+    shell: Shell, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Nobody knows the guide then, which is not what is wrong with the file."""
+    copy = tmp_path / "copy.jsonl"
+    path = shell.state / "setups" / "prod.jsonl"
+    copy.write_bytes(path.read_bytes().replace(b"ataccama-azure", b"ataccama-azurd", 1))
+    assert main(["review", str(copy), "-o", "text"]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"✗ line [12]: .*There is no guide ataccama-azurd", said, re.DOTALL)
+
+
+def test_a_changed_last_line_and_a_cut_tail_are_told_by_the_head(
+    shell: Shell, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = shell.state / "setups" / "prod.jsonl"
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    head = hashlib.sha256(lines[-1].rstrip(b"\n")).hexdigest()
+    assert main(["review", str(path), "-o", "json", "--expect", head]) == 0
+    copy = tmp_path / "copy.jsonl"
+    last = len(content) - len(lines[-1])
+    changed = [content[:at] + bytes((content[at] ^ 1,)) + content[at + 1 :] for at in range(last, len(content), 11)]
+    cut = [b"".join(lines[:number]) for number in range(1, len(lines))]
+    torn = [content[:at] for at in range(last + 1, len(content), 37)]
+    for number, spoiled in enumerate((*changed, *cut, *torn)):
+        copy.write_bytes(spoiled)
+        assert main(["review", str(copy), "-o", "json", "--expect", head]) in (1, 2), number
+        said = capsys.readouterr().err
+        assert f"expected was {head}" in said or "line 41" in said, f"{number}: {said}"
 
 
 def test_a_report_is_written_once_and_compared(shell: Shell, tmp_path: Path):

@@ -12,7 +12,7 @@ from state.problem import EXIT_BAD, Problem
 from tests.wizard.engine import ACTOR, snapshot_of
 from wizard.adapters.cluster import ClusterLooker
 from wizard.adapters.helm import HelmLooker
-from wizard.environment import connected, current_context, default_kubeconfig, resolve_environment
+from wizard.environment import connected, current_context, default_kubeconfig, looking, resolve_environment
 from wizard.session import environment_is_ours
 
 KUBECONFIG = "apiVersion: v1\nkind: Config\ncurrent-context: aks-prod\ncontexts: []\n"
@@ -122,3 +122,23 @@ async def test_one_child_is_ready_for_cluster_and_helm_before_it_is_asked():
         assert child is readers.cluster._process
         names = ("kubernetes.client", "kubernetes.config", "pyhelm3")
         assert await child.call(loaded, names, timeout=30) == list(names)
+
+
+async def test_who_only_looks_gets_the_same_readers_and_nothing_else():
+    environment = EnvironmentSet(helm="/usr/bin/helm")
+    async with connected(environment) as (readers, writers):
+        assert writers.helm is not None and writers.azure is not None
+    async with looking(environment, gets_only=True) as alone:
+        assert {type(getattr(alone, name)) for name in alone.__slots__} == {
+            type(getattr(readers, name)) for name in readers.__slots__
+        }
+        assert isinstance(alone.cluster, ClusterLooker) and alone.cluster._gets_only
+    async with looking(environment) as usual:
+        assert isinstance(usual.cluster, ClusterLooker) and not usual.cluster._gets_only, "doctor asks for rights"
+
+
+async def test_who_only_looks_goes_nowhere_unsafe_either():
+    with pytest.raises(Problem) as caught:
+        async with looking(EnvironmentSet(arm_url="https://evil.example/")):
+            pass
+    assert caught.value.code == "unsafe-environment"

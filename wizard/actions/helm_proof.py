@@ -51,11 +51,13 @@ async def check_release(view: View, readers: Readers) -> Finding:
         }
     )
     seen = evidence("helm", request, answer, where)
-    verdict, text, todo = _release_verdict(view, history, version, live_sha256)
+    verdict, text, todo = _release_verdict(view, history, version, live_sha256, files=readers.files)
     return Finding(verdict, text, todo, (seen,))
 
 
-def _release_verdict(view: View, history: tuple[Release, ...], version: str, live_sha256: str) -> tuple[str, str, str]:
+def _release_verdict(
+    view: View, history: tuple[Release, ...], version: str, live_sha256: str, *, files: bool
+) -> tuple[str, str, str]:
     last = history[-1]
     what = f"{last.name} {last.chart_version} revision {last.revision} is {last.status}"
     if last.status in PENDING:
@@ -64,7 +66,7 @@ def _release_verdict(view: View, history: tuple[Release, ...], version: str, liv
         return BAD, what, "Run this step again."
     if last.chart_version != version:
         return BAD, f"{what}, wanted {version}", "Run this step: its plan shows the upgrade."
-    sent = _sent_values(view)
+    sent = _sent_values(view, files=files)
     if sent is None:
         return COULD_NOT_LOOK, f"{what}; which values it runs with can't be compared", "Run this step once."
     if sent != live_sha256:
@@ -72,13 +74,15 @@ def _release_verdict(view: View, history: tuple[Release, ...], version: str, liv
     return GOOD, f"{what}, with the values that were sent", ""
 
 
-def _sent_values(view: View) -> str | None:
+def _sent_values(view: View, *, files: bool) -> str | None:
     """The digest of the values that our last upgrade for these inputs sent, else of the file that is named."""
     for change in reversed(tuple(view.snapshot.changes.values())):
         started = change.started.data
         mine = (started.step, tuple(started.items)) == (view.step.id, view.items)
         if mine and started.fingerprint == view.fingerprint(ACTION, 1) and "sent_sha256" in started.facts:
             return started.facts["sent_sha256"]
+    if not files:
+        return None
     try:
         values = read_values(view.value("values_file"))
         require_same_file(view, values)

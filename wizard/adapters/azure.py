@@ -1,7 +1,6 @@
-"""Azure as `wizard.azure` has its ports; the calls themselves are `azure_calls` and `azure_changes`, in the SDK
-child.
+"""Azure as `wizard.azure.AzureReader` has it; the calls themselves are `azure_calls`, in the SDK child.
 
-Imports no Azure package: this is the screen's process.
+Changes are in `azure_acting`. Imports no Azure package: this is the screen's process.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import replace
 from typing import TypeVar, TypeVarTuple
 
 from state.problem import EXIT_NOT_YET, Problem
-from wizard.adapters import azure_calls, azure_changes, azure_errors
+from wizard.adapters import azure_calls
 from wizard.adapters.azure_asking import Target
 from wizard.adapters.sdk_process import ENDED, SdkProcess
 from wizard.azure import (
@@ -21,17 +20,15 @@ from wizard.azure import (
     Endpoint,
     Interface,
     Network,
-    Operation,
     Permission,
     ResourceGroup,
     SignInPrompt,
     Subscription,
-    WantedEndpoint,
     Zone,
     ZoneLink,
 )
 
-__all__ = ["MODULES", "AzureActor", "AzureLooker", "Target"]
+__all__ = ["MODULES", "AzureLooker", "Target"]
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
@@ -167,51 +164,3 @@ class AzureLooker:
                 todo="Check the network, and the sign-in with `az account show`; then look again.",
                 exit_code=EXIT_NOT_YET,
             ) from None
-
-
-class AzureActor:
-    """Changes Azure: begins one change a call and returns.
-
-    A lost answer raises Problem `azure-outcome-unknown`; nothing is ever sent twice.
-    """
-
-    def __init__(self, target: Target, process: SdkProcess) -> None:
-        self._target = replace(target, read_only=False)
-        self._process = process
-
-    async def create_endpoint(self, wanted: WantedEndpoint) -> None:
-        """Begin to create an endpoint. Raises Problem `azure-exists` when there is one of that name."""
-        await self._act(azure_changes.create_endpoint, wanted)
-
-    async def delete_endpoint(self, endpoint_id: str) -> None:
-        """Begin to delete an endpoint."""
-        await self._act(azure_changes.delete_endpoint, endpoint_id)
-
-    async def create_zone(self, zone_id: str) -> None:
-        """Begin to create a zone, only when there is none."""
-        await self._act(azure_changes.create_zone, zone_id)
-
-    async def create_link(self, link_id: str, network_id: str) -> None:
-        """Begin to link a zone to a VNet, only when there is no such link."""
-        await self._act(azure_changes.create_link, link_id, network_id)
-
-    async def set_a_record(self, record: ARecord, *, replacing: ARecord | None) -> None:
-        """Write a record set: a new one only when there is none, else only over `replacing`."""
-        await self._act(azure_changes.set_a_record, record, replacing)
-
-    async def operation(self, resource_id: str) -> Operation:
-        """Where the last change of that resource stands; nothing when this process began none."""
-        try:
-            return await self._process.call(azure_changes.operation, self._target, resource_id, timeout=CALL_TIMEOUT)
-        except TimeoutError:
-            return Operation("")  # the child ended with what it knew; the resource tells
-
-    async def _act(self, func: Callable[[Target, *Ts], None], *args: *Ts) -> None:
-        try:
-            await self._process.call(func, self._target, *args, timeout=CALL_TIMEOUT, changes=True)
-        except TimeoutError:
-            raise azure_errors.outcome_unknown(f"No answer within {CALL_TIMEOUT:.0f} seconds.") from None
-        except Problem as problem:
-            if problem.code != ENDED:
-                raise
-            raise azure_errors.outcome_unknown(problem.what) from None

@@ -1,4 +1,5 @@
-"""Changes in Azure: run in the SDK child, by `azure.AzureActor`. One writing request a call, which is never repeated.
+"""Changes in Azure: run in the SDK child, by `azure_acting.AzureActor`. One writing request a call, never
+repeated.
 
 An operation goes on in Azure. Where it can be asked for is kept here, in the child's memory alone: the URL is signed.
 """

@@ -23,12 +23,17 @@ CALL_TIMEOUT = 45.0  # seconds for one look, which may be several requests and a
 class ClusterAsker:
     """Asks the cluster of one kubeconfig and context; both are always given, never the current one.
 
+    `gets_only`: no request but GET leaves the child; `identity` then leaves out the user, and `rights` is refused.
+
     Raises Problem: which of network, name, CA, credentials, rights or kubeconfig stands in the way.
     """
 
-    def __init__(self, kubeconfig: str | None, context: str | None, process: SdkProcess) -> None:
+    def __init__(
+        self, kubeconfig: str | None, context: str | None, process: SdkProcess, *, gets_only: bool = False
+    ) -> None:
         self._kubeconfig = kubeconfig
         self._context = context
+        self._gets_only = gets_only
         self._process = process
 
     async def _ask(
@@ -43,7 +48,7 @@ class ClusterAsker:
                 todo="Choose the kubeconfig file and the context of the DPE's cluster.",
                 exit_code=EXIT_BAD,
             )
-        target = Target(self._kubeconfig, self._context)
+        target = Target(self._kubeconfig, self._context, self._gets_only)
         try:
             return await self._process.call(func, target, *args, timeout=timeout, changes=changes)
         except TimeoutError:

@@ -30,10 +30,11 @@ _PAGE, _PAGES = 500, 10  # objects per page, pages
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which cluster: a kubeconfig file and a context of it."""
+    """Which cluster: a kubeconfig file and a context of it. `gets_only`: every other request is refused."""
 
     kubeconfig: str
     context: str
+    gets_only: bool = False
 
 
 class NotFoundError(Exception):
@@ -96,6 +97,15 @@ def send(
 
     Raises NotFoundError, or a Problem that says what stands between us and the answer.
     """
+    if target.gets_only and method != "GET":
+        raise Problem(
+            "cluster-read-only",
+            "A look at the cluster was to be more than a GET, and was stopped.",
+            means="Nothing was sent, so nothing was changed. This is a fault of the wizard.",
+            todo="Report it with the text below.",
+            detail=f"{method} {path}"[:500],
+            exit_code=EXIT_BAD,
+        )
     import kubernetes.client
     import kubernetes.config
     import urllib3.exceptions

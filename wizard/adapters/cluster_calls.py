@@ -31,7 +31,10 @@ _KINDS = (("deployments", "Deployment"), ("statefulsets", "StatefulSet"), ("daem
 
 
 def identity(target: Target) -> ClusterIdentity:
-    """Server URL, UID of kube-system (None when forbidden), and who we are where the API tells (Kubernetes 1.28)."""
+    """Server URL, UID of kube-system (None when forbidden), and who we are where the API tells (Kubernetes 1.28).
+
+    Who we are is asked by POST, so with `gets_only` it is not known.
+    """
     client = client_of(target)
     uid: str | None
     try:
@@ -40,7 +43,9 @@ def identity(target: Target) -> ClusterIdentity:
         if problem.code != "cluster-forbidden":
             raise
         uid = None
-    return ClusterIdentity(server=str(client.configuration.host), uid=uid, user=_user(target))
+    return ClusterIdentity(
+        server=str(client.configuration.host), uid=uid, user="" if target.gets_only else _user(target)
+    )
 
 
 def namespace_exists(target: Target, namespace: str) -> bool:

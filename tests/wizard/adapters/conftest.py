@@ -15,7 +15,8 @@ from tests.conftest import HELM_3
 from tests.docker_registry import DockerRegistry, docker_registry
 from tests.sandbox.k8s_cluster import CONTEXT, VALUES, Cluster, cluster, write_chart
 from tests.wizard.adapters.arm_stub import ArmStub, arm_stub
-from wizard.adapters.helm import MODULES, HelmActor, HelmLooker
+from wizard.adapters.helm import MODULES, HelmLooker
+from wizard.adapters.helm_acting import HelmActor
 from wizard.adapters.helm_commands import HelmConfig
 from wizard.adapters.helm_files import run_dir
 from wizard.adapters.sdk_process import SdkProcess

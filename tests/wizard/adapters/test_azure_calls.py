@@ -43,7 +43,8 @@ from wizard.adapters import azure as adapter
 from wizard.adapters import azure_calls as calls
 from wizard.adapters import azure_changes as changes
 from wizard.adapters import azure_clients
-from wizard.adapters.azure import AzureActor, AzureLooker
+from wizard.adapters.azure import AzureLooker
+from wizard.adapters.azure_acting import AzureActor
 from wizard.adapters.azure_asking import Target
 from wizard.adapters.azure_errors import Failure, explain
 from wizard.adapters.sdk_process import SdkProcess

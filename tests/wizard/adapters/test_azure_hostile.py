@@ -33,7 +33,8 @@ from tests.wizard.adapters.arm_stub import (
     page,
 )
 from wizard.adapters import azure as adapter
-from wizard.adapters.azure import AzureActor, AzureLooker
+from wizard.adapters.azure import AzureLooker
+from wizard.adapters.azure_acting import AzureActor
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.azure import ARecord, Operation, WantedEndpoint
 

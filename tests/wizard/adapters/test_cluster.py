@@ -18,6 +18,7 @@ from wizard.adapters.cluster import MODULES, ClusterLooker
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.ports import Right
 from wizard.sandbox.faults import FORBIDDEN
+from wizard.sandbox.trace import Trace
 
 APPS = "/apis/apps/v1/namespaces/default"
 
@@ -53,6 +54,43 @@ async def test_identity(looker, api):
     found = await looker.identity()
     system = await api.call("GET", "/api/v1/namespaces/kube-system")
     assert (found.server, found.uid, found.user) == (api.url, system.body["metadata"]["uid"], "sandbox-admin")
+
+
+@pytest.fixture
+async def watched(tmp_path: Path) -> AsyncIterator[tuple[Cluster, Callable[[], list[str]]]]:
+    """A cluster, and the methods of all requests that reached it so far."""
+    file = tmp_path / "trace.jsonl"
+    trace = Trace(file)
+    (tmp_path / "watched").mkdir()
+    async with cluster(tmp_path / "watched", trace=trace) as found:
+        yield found, lambda: [json.loads(line)["method"] for line in file.read_text().splitlines()]
+    trace.close()
+
+
+async def test_with_gets_alone_the_cluster_is_known_and_the_user_is_not(watched, process):
+    api, methods = watched
+    auditor = ClusterLooker(str(api.work.kubeconfig), CONTEXT, process, gets_only=True)
+    found = await auditor.identity()
+    assert await auditor.namespace_exists("default")
+    assert await auditor.workloads("dpe", "default") == ()
+    assert set(methods()) == {"GET"}
+    other = await ClusterLooker(str(api.work.kubeconfig), CONTEXT, process).identity()
+    assert methods()[-1] == "POST", "so it could have been seen"
+    assert (found.server, found.uid) == (other.server, other.uid)
+    assert (found.user, other.user) == ("", "sandbox-admin")
+
+
+async def test_with_gets_alone_nothing_else_leaves_the_child(watched, process):
+    api, methods = watched
+    auditor = ClusterLooker(str(api.work.kubeconfig), CONTEXT, process, gets_only=True)
+    problem = await refused(auditor.rights((Right("list", "pods", namespace="default"),)))
+    assert problem.code == "cluster-read-only"
+    assert "selfsubjectaccessreviews" in problem.detail
+    target = cluster_api.Target(str(api.work.kubeconfig), CONTEXT, gets_only=True)
+    for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get"):
+        call = process.call(cluster_api.call, target, method, f"{APPS}/deployments/good", timeout=30)
+        assert (await refused(call)).code == "cluster-read-only", method
+    assert methods() == []
 
 
 async def test_namespaces_and_rights(looker):

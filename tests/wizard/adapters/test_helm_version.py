@@ -8,7 +8,8 @@ import pytest
 
 from state.problem import EXIT_NOT_YET, Problem
 from wizard.adapters import helm as helm_adapter
-from wizard.adapters.helm import HelmActor, HelmLooker
+from wizard.adapters.helm import HelmLooker
+from wizard.adapters.helm_acting import HelmActor
 from wizard.adapters.helm_commands import HelmConfig
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.ports import HelmVersion
