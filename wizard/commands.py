@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,11 @@ from wizard import checking
 from wizard.answers import Answers, environment_of, read_answers
 from wizard.environment import connected, looking, resolve_environment
 from wizard.examining import examine, require_answers
-from wizard.guide import Guide, Step
+from wizard.guide import BY_EXEC, BY_POD, NO_PROBE, Guide, Step
 from wizard.guides import guide as find_guide
 from wizard.output import Progress, columns, data, data_json, data_line, glyph, say, say_line, say_problem
-from wizard.ports import Readers
+from wizard.ports import Readers, Writers
+from wizard.probing import Consented
 from wizard.session import Session, environment_is_ours
 from wizard.signals import until_signal
 from wizard.status import derive
@@ -149,25 +151,48 @@ async def _check(
     *,
     allow_probe_pod: bool,
 ) -> int:
-    snapshot = _snapshot(journal)
+    snapshot, name = _snapshot(journal), journal.header.name
     ours = environment_is_ours(snapshot, current_actor("check"))
-    progress = Progress()
-    try:
-        async with _readers_of(snapshot) as readers:
-            found = await checking.look_at_all(
-                guide, snapshot, steps, readers, each=lambda looked: progress.show(_how_far(guide, looked))
-            )
-    finally:
-        progress.clear()
-    # What could not be asked at all, for want of an environment, takes nothing away from what was found before.
-    recorded = _record(store, journal.header.name, guide, found, allow_probe_pod=allow_probe_pod) if ours else None
+    way = _consent(snapshot, allow_probe_pod=allow_probe_pod) if ours else NO_PROBE
+    recorded: Snapshot | None = None
+    async with _ports_of(snapshot, probing=way != NO_PROBE) as (readers, writers), AsyncExitStack() as stack:
+        # A pod is written down before it is made; for anything else nobody is held up while we look.
+        session = _opened(stack, store, name, guide) if way == BY_POD else None
+        if session is not None:
+            session.readers, session.writers = readers, writers
+            session.consent(way)
+            await _sweep(session)
+            looks = session.looking()
+        else:
+            looks = replace(readers, inside=Consented(writers.probe, BY_EXEC) if writers.probe else None)
+        found = await _found(guide, snapshot, steps, looks)
+        # What could not be asked at all, for want of an environment, takes nothing away from what was found before.
+        if ours and (session := session or _opened(stack, store, name, guide)) is not None:
+            recorded = _record(session, found)
     shown = checking.with_findings(recorded or snapshot, found, current_actor("check"))
-    body = checking.document(journal.header.name, guide, shown, steps, recorded=recorded is not None)
+    body = checking.document(name, guide, shown, steps, recorded=recorded is not None)
     if output == "json":
         data_json("check", body)
     else:
         data(checking.as_text(body))
     return checking.exit_code(body)
+
+
+def _consent(snapshot: Snapshot, *, allow_probe_pod: bool) -> str:
+    """How the cluster may be looked at from inside: as was consented to, here or before."""
+    if allow_probe_pod:
+        return BY_POD
+    return snapshot.probe.data.probe if snapshot.probe is not None else NO_PROBE
+
+
+async def _found(guide: Guide, snapshot: Snapshot, steps: tuple[Step, ...], readers: Readers) -> tuple[Found, ...]:
+    progress = Progress()
+    try:
+        return await checking.look_at_all(
+            guide, snapshot, steps, readers, each=lambda looked: progress.show(_how_far(guide, looked))
+        )
+    finally:
+        progress.clear()
 
 
 def _how_far(guide: Guide, looked: checking.Looked) -> str:
@@ -178,41 +203,55 @@ def _how_far(guide: Guide, looked: checking.Looked) -> str:
     return f"looked at {looked.done} of {looked.total}: {where}{f' ({named})' if named else ''}"
 
 
-def _record(
-    store: Store, name: str, guide: Guide, found: tuple[Found, ...], *, allow_probe_pod: bool
-) -> Snapshot | None:
-    """Journals what is news; None when somebody else writes, or the file can't be written."""
+def _opened(stack: AsyncExitStack, store: Store, name: str, guide: Guide) -> Session | None:
+    """The setup, to write to as long as `stack` lasts; None when somebody else writes, or the file can't be written."""
     try:
-        with store.open(name) as writer:
-            session = Session(writer, guide, current_actor("check"))
-            if allow_probe_pod:
-                session.consent("pod")
-            for finding in found:
-                session.record(finding)
-            return session.snapshot
+        return Session(stack.enter_context(store.open(name)), guide, current_actor("check"))
     except Problem as problem:
         say_line(f"{problem.what} So what is found now is shown and not recorded.")
         return None
 
 
+async def _sweep(session: Session) -> None:
+    try:
+        await session.sweep_probes()
+    except Problem as problem:
+        say_line(f"A pod of an earlier look may be left: {problem.what}")
+
+
+def _record(session: Session, found: tuple[Found, ...]) -> Snapshot | None:
+    """Journals what is news; None when it can't be written."""
+    try:
+        for finding in found:
+            session.record(finding)
+    except Problem as problem:
+        say_line(f"{problem.what} So what is found now is shown and not recorded.")
+        return None
+    return session.snapshot
+
+
 @asynccontextmanager
-async def _readers_of(snapshot: Snapshot) -> AsyncIterator[Readers]:
-    """The readers of a setup's environment; none when its paths came from another host or user.
+async def _ports_of(snapshot: Snapshot, *, probing: bool) -> AsyncIterator[tuple[Readers, Writers]]:
+    """What looks in a setup's environment, and when `probing` the probe; nothing when its paths came from another host
+    or user.
 
     Paths that come with a copied file are inert until confirmed (DESIGN.md section 3).
     """
     recorded = snapshot.environment
     if recorded is None:
-        yield Readers()
+        yield Readers(), Writers()
     elif not environment_is_ours(snapshot, current_actor("check")):
         say_line(
             f"The paths of this setup were entered by {recorded.actor.user} on {recorded.actor.host}; "
             "they are not used here until `run` or `resume` confirms them."
         )
-        yield Readers()
+        yield Readers(), Writers()
+    elif probing:
+        async with connected(recorded.data, told=say_line) as (readers, writers):
+            yield readers, Writers(probe=writers.probe)
     else:
         async with looking(recorded.data, told=say_line) as readers:
-            yield readers
+            yield readers, Writers()
 
 
 def _snapshot(journal: Journal) -> Snapshot:

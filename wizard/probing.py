@@ -32,13 +32,14 @@ class PodLog(Protocol):
 class Consented:
     """An `InsideReader`: asks in a running pod of the release, and in a short-lived pod only where that was allowed.
 
-    `mark` labels the pods of one setup, so that what a killed program left is found again.
+    `mark` labels the pods of one setup, so that what a killed program left is found again. Without a `log` no pod is
+    made: nobody would know of it.
     """
 
     probe: ClusterProbe
     way: str
-    mark: str
-    log: PodLog
+    mark: str = ""
+    log: PodLog | None = None
 
     async def lookup(self, release: str, namespace: str, hosts: Sequence[str], server: str) -> InsideAnswer:
         """What the resolver of the cluster at the API server `server` says. Raises Problem when it could not be asked.
@@ -48,7 +49,7 @@ class Consented:
         try:
             return await self.probe.by_exec(release, namespace, hosts)
         except Problem:
-            if self.way != BY_POD:
+            if self.way != BY_POD or self.log is None:
                 raise
         pod = f"{POD_PREFIX}{secrets.token_hex(4)}"
         self.log.started(pod, namespace, server)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-AT_ONCE = {"azure": 6, "cluster": 1, "helm": 4, "dns": 16}
+AT_ONCE = {"azure": 6, "cluster": 1, "helm": 4, "dns": 16, "inside": 2}
 """Reads of a source that are served side by side; what an SDK child takes at once, else what this machine bears."""
 
 _OTHERS_AT_ONCE = 4
@@ -37,7 +37,13 @@ LONGEST = 600.0
 FEW = 2
 """Things of one place that are read one by one; from the next one on they are read as a list, by pages."""
 
-_NAMES = {"azure": "Azure", "cluster": "The cluster", "helm": "helm", "dns": "The resolver"}
+_NAMES = {
+    "azure": "Azure",
+    "cluster": "The cluster",
+    "helm": "helm",
+    "dns": "The resolver",
+    "inside": "The cluster's DNS",
+}
 
 # What says that nobody answers there, whatever is asked.
 _SILENT = frozenset(
