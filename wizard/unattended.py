@@ -22,7 +22,7 @@ from wizard.answers import (
     beside,
 )
 from wizard.guide import ALREADY_DONE, Field, ItemStep, Moment, Plan, Step
-from wizard.status import clashes, deciding, field_states, names, unobserved
+from wizard.status import FAILED, clashes, deciding, field_states, names, unobserved
 from wizard.text import count, one_line
 from wizard.view import View, item_steps
 
@@ -304,6 +304,14 @@ class Run:
             self._say(f"  {self._label(needed, place)}: looking again")
             for finding in await session.look(place, closes=True):
                 self._say(f"    {finding.check}: {finding.verdict}, {finding.text}")
+            status = session.status().item_steps[place]
+            if status.status == FAILED and not self._answers.word(step, UNPROVEN_REASON):
+                raise Problem(
+                    "not-proven",
+                    f"{self._label(needed, place)} is {status.status}: {'; '.join(status.reasons)}",
+                    todo=f"Put it right and run again: step {step.number} rests on it.",
+                    exit_code=EXIT_BAD,
+                )
 
     def _warn(self, step: Step) -> None:
         for warning in step.warnings:

@@ -1,0 +1,170 @@
+"""What is proven, and what is not: the trap, and what changes behind the wizard's back."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from state.problem import EXIT_BAD, EXIT_OK
+from tests.end_to_end.harness import Answer, Machine, changed, finishes, until
+from tests.end_to_end.in_azure import ENDPOINT, LINK, RECORD, ZONE, Info, group_of, resources, send, zone_of
+
+pytestmark = pytest.mark.slow
+
+INSIDE, HERE, RECORDS = "cluster-lookup", "resolver-here", "records"
+
+
+def hosts_of(info: Info) -> tuple[str, str]:
+    return info["hosts"]["dpm"], info["hosts"]["minio"]
+
+
+def findings(answer: Answer, step: int) -> dict[str, dict[str, Any]]:
+    """What `check -o json` found at the only place of a step, by check."""
+    (found,) = [one for one in answer.json()["steps"] if one["number"] == step]
+    (place,) = found["items"]
+    return {one["check"]: one for one in place["findings"]}
+
+
+def status(answer: Answer, step: int) -> str:
+    (found,) = [one for one in answer.json()["steps"] if one["number"] == step]
+    return str(found["status"])
+
+
+def check(machine: Machine) -> Answer:
+    return machine.wizard("check", "demo", "-o", "json")
+
+
+def there(info: Info, kind: str, count: int) -> None:
+    until(lambda: len(resources(info, kind)) == count, f"{count} of {kind}")
+
+
+def make_zone(info: Info, host: str) -> None:
+    """A zone of the host's name, linked to the cluster's VNet, without a record."""
+    zone = zone_of(info, host)
+    before = len(resources(info, ZONE)), len(resources(info, LINK))
+    send(info, "PUT", zone, {"location": "global"})
+    there(info, ZONE, before[0] + 1)
+    link = {
+        "location": "global",
+        "properties": {"virtualNetwork": {"id": info["vnet_id"]}, "registrationEnabled": False},
+    }
+    send(info, "PUT", f"{zone}/virtualNetworkLinks/behind", link)
+    there(info, LINK, before[1] + 1)
+
+
+def set_record(info: Info, host: str, address: str) -> None:
+    body = {"properties": {"ttl": 5, "aRecords": [{"ipv4Address": address}]}}
+    send(info, "PUT", f"{zone_of(info, host)}/A/@", body)
+    until(
+        lambda: any(
+            one["properties"]["aRecords"] == [{"ipv4Address": address}] and host in one["id"]
+            for one in resources(info, RECORD)
+        ),
+        "the record",
+    )
+
+
+def test_the_trap(machine4: Machine, tmp_path: Path):
+    """Everything but step 5's zones: the DPE comes up, helm is happy, and the traffic is public."""
+
+    def skip_dns(document: dict[str, Any]) -> None:
+        document["attest"] = [1, 2, 4, 5, 6, 8]
+
+    with machine4.sandbox(azure=True) as info:
+        answers = changed(info["answers_file"], tmp_path / "trap.yml", skip_dns)
+        done = machine4.run("demo", answers)
+        assert done.code == EXIT_BAD, done.all
+        assert [row["status"] for row in machine4.history(info)] == ["deployed"]
+        assert "still public: inside the cluster" in done.err
+
+        dpm, minio = hosts_of(info)
+        public = check(machine4)
+        assert public.code == EXIT_BAD
+        found = findings(public, 5)
+        assert found[INSIDE]["text"].startswith("still public: inside the cluster")
+        assert "the DPE's data crosses the public internet" in found[INSIDE]["text"]
+        assert found[HERE]["text"].startswith("still public, asked from here")
+        assert {one["check"] for one in findings(public, 7).values() if one["verdict"] == "good"} == {
+            "release",
+            "workloads",
+            "hosts",
+        }, "the DPE works"
+        assert (status(public, 5), status(public, 8)) == ("failed", "to do")
+        told = machine4.wizard("check", "demo")
+        assert (told.code, "the DPE's data crosses the public internet" in told.out) == (EXIT_BAD, True)
+        report = machine4.wizard("review", "demo", "-o", "text")
+        assert "the DPE's data crosses the public internet" in report.out
+
+        make_zone(info, dpm)
+        missing = findings(check(machine4), 5)[INSIDE]
+        assert missing["text"].startswith("mixed: ") and f"{minio} is 203.0.113." in missing["text"]
+        make_zone(info, minio)
+        missing = findings(check(machine4), 5)[INSIDE]
+        assert missing["text"].startswith("missing: ") and "can't connect at all" in missing["text"]
+
+        address = machine4.events("demo", "field_set")
+        (private,) = {one["data"]["value"] for one in address if one["data"]["field"] == "private_ip"}
+        for host in (dpm, minio):
+            set_record(info, host, private)
+        good = check(machine4)
+        assert findings(good, 5)[INSIDE]["text"].startswith("private inside the cluster")
+        assert (status(good, 5), findings(good, 5)[HERE]["verdict"]) == ("observed", "good")
+        finishes(machine4, info, answers)
+        assert check(machine4).code == EXIT_OK
+
+
+def drifted(machine: Machine, step: int, which: str) -> dict[str, Any]:
+    """The next check names what was and what is; exit 1."""
+    answer = check(machine)
+    assert answer.code == EXIT_BAD, answer.all
+    assert status(answer, step) == "failed"
+    found = findings(answer, step)[which]
+    drift: dict[str, Any] = found["drift"]
+    assert drift and drift["is"] == found["text"] and drift["was"] != drift["is"] and drift["until"] < drift["since"]
+    told = machine.wizard("check", "demo", "--step", str(step))
+    assert f"drift: was {drift['was']}" in told.out
+    return drift
+
+
+def test_what_changes_behind_our_back_is_drift(machine4: Machine, kubectl: Path):
+    with machine4.sandbox(azure=True) as info:
+        finishes(machine4, info, info["answers_file"])
+        assert check(machine4).code == EXIT_OK
+        dpm, _ = hosts_of(info)
+        (private,) = {
+            one["data"]["value"] for one in machine4.events("demo", "field_set") if one["data"]["field"] == "private_ip"
+        }
+
+        def kube(*words: str) -> None:
+            where = ["--kubeconfig", info["kubeconfig"], "-n", info["namespace"]]
+            subprocess.run([kubectl, *where, *words], check=True, capture_output=True, timeout=60)
+
+        kube("scale", "deployment", "--all", "--replicas=0")
+        assert "0 of 0 pods ready" in drifted(machine4, 7, "workloads")["is"]
+        kube("scale", "deployment", "--all", "--replicas=1")
+        until(lambda: status(check(machine4), 7) == "observed", "the pods")
+
+        set_record(info, dpm, "10.99.0.9")
+        assert "elsewhere: " in drifted(machine4, 5, INSIDE)["is"]
+        assert "10.99.0.9" in findings(check(machine4), 5)[RECORDS]["text"]
+        set_record(info, dpm, private)
+        assert check(machine4).code == EXIT_OK
+
+        newer = changed(
+            info["answers_file"],
+            machine4.home / "newer.yml",
+            lambda document: document["items"]["dpe"]["dpe-01"].update(version=info["chart_version_next"]),
+        )
+        finishes(machine4, info, newer)
+        machine4.asked_helm(info, "rollback", info["release"], "1", "-n", info["namespace"])
+        back = drifted(machine4, 7, "release")
+        assert info["chart_version_next"] in back["was"] and info["chart_version"] in back["is"]
+        machine4.asked_helm(info, "rollback", info["release"], "2", "-n", info["namespace"])
+        assert check(machine4).code == EXIT_OK
+
+        send(info, "DELETE", f"{group_of(info)}/providers/Microsoft.Network/privateEndpoints/pe-dpe-weu")
+        there(info, ENDPOINT, 0)
+        assert "there is no Private Endpoint" in drifted(machine4, 3, "endpoint")["is"]
