@@ -6,6 +6,7 @@ of the release's own. Every answer may be hostile.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import time
@@ -16,6 +17,7 @@ from urllib.parse import quote
 
 from state.problem import EXIT_NOT_YET, Problem
 from wizard.adapters.cluster_api import (
+    TIMEOUT,
     NotFoundError,
     Target,
     call,
@@ -223,11 +225,10 @@ class _TooMuchError(Exception):
 def _opened(target: Target, where: Inside, command: tuple[str, ...]) -> Any:
     import kubernetes.client
     import kubernetes.config
-    from kubernetes.stream import stream
 
     client = client_of(target)
     try:
-        return stream(
+        return _stream()(
             kubernetes.client.CoreV1Api(client).connect_get_namespaced_pod_exec,
             where.pod,
             where.namespace,
@@ -244,6 +245,26 @@ def _opened(target: Target, where: Inside, command: tuple[str, ...]) -> Any:
         raise _not_opened(error.__context__ or error, target, where) from None
     except kubernetes.config.ConfigException as error:
         raise _failed(where, str(error)) from None
+
+
+@functools.cache
+def _stream() -> Any:
+    """The official client's `stream`, made careful.
+
+    As it is (35.0, websocket-client 1.9), it waits for ever for a connection, takes the bearer along to wherever a
+    redirect leads, and asks the environment for a proxy again where `cluster_api` decided that there is none.
+    """
+    import websocket
+    from kubernetes.stream import stream, ws_client
+
+    class Careful(websocket.WebSocket):
+        def connect(self, url: str, **options: Any) -> None:
+            if not options.get("http_proxy_host"):
+                options |= {"http_proxy_host": "none.invalid", "http_no_proxy": ["*"]}
+            super().connect(url, **options, timeout=TIMEOUT[1], redirect_limit=0)  # type: ignore[no-untyped-call]
+
+    ws_client.WebSocket = Careful
+    return stream
 
 
 def _not_opened(error: BaseException, target: Target, where: Inside) -> Exception:

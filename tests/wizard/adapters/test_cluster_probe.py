@@ -423,21 +423,27 @@ class Pretender:
         return web.json_response({"items": []})
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def pretender(tmp_path: Path, process: SdkProcess) -> AsyncIterator[tuple[Pretender, ClusterProber]]:
-    one = Pretender()
+@asynccontextmanager
+async def served(one: Pretender) -> AsyncIterator[str]:
+    """Serves it for the length of the block, at the URL it is given."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", one.answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    lists = {"clusters": [{"name": "c", "cluster": {"server": server}}], "users": [{"name": "u", "user": {}}]}
-    context = {"name": CONTEXT, "context": {"cluster": "c", "user": "u"}}
-    path = tmp_path / "pretender"
-    path.write_text(yaml.safe_dump({**lists, "contexts": [context], "current-context": CONTEXT}))
-    yield one, ClusterProber(str(path), CONTEXT, process)
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     await runner.cleanup()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def pretender(tmp_path: Path, process: SdkProcess) -> AsyncIterator[tuple[Pretender, ClusterProber]]:
+    one = Pretender()
+    async with served(one) as server:
+        lists = {"clusters": [{"name": "c", "cluster": {"server": server}}], "users": [{"name": "u", "user": {}}]}
+        context = {"name": CONTEXT, "context": {"cluster": "c", "user": "u"}}
+        path = tmp_path / "pretender"
+        path.write_text(yaml.safe_dump({**lists, "contexts": [context], "current-context": CONTEXT}))
+        yield one, ClusterProber(str(path), CONTEXT, process)
 
 
 def says(*messages: bytes) -> Talk:
@@ -531,6 +537,30 @@ async def test_what_stands_between_us_and_a_websocket(pretender: tuple[Pretender
     assert (await code(404, status('pods "dpe-1" not found')))[0] == "probe-exec-failed"
     assert (await code(500, status("container not found")))[0] == "probe-exec-failed"
     assert (await code(403, json.dumps({"kind": "Status", "message": ["x" * 9999]})))[0] == "probe-exec-forbidden"
+
+
+async def test_a_redirect_does_not_take_the_bearer_along(pretender: tuple[Pretender, ClusterProber]):
+    one, prober = pretender
+    elsewhere = Pretender()
+    async with served(elsewhere) as server:
+        one.refuse = web.Response(status=302, headers={"Location": server.replace("http", "ws") + "/exec"})
+        assert (await refused(prober.by_exec("dpe", "default", (HOST,)))).code == "probe-websocket-blocked"
+        assert elsewhere.requests == []
+
+
+@pytest.mark.slow
+async def test_a_proxy_is_not_asked_for_loopback(on: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "corp.test")
+    child = SdkProcess(MODULES, scratch=tmp_path)
+    async with on() as (api, _):
+        await install(api)
+        try:
+            found = await ClusterProber(str(api.work.kubeconfig), CONTEXT, child).by_exec("dpe", "default", (HOST,))
+        finally:
+            await child.close()
+    assert found.answers[0].addresses == ("10.20.1.7",)
 
 
 async def test_a_pods_answers_of_any_kind(pretender: tuple[Pretender, ClusterProber]):
