@@ -248,6 +248,16 @@ def test_check_of_another_hosts_setup_uses_none_of_its_paths_and_records_nothing
     assert (shell.state / "setups" / "prod.jsonl").read_bytes() == before
 
 
+def test_check_on_a_terminal_leaves_the_result_alone(shell: Shell):
+    """How far it is is written over: what stays is the result, monochrome and each line whole."""
+    code, drawn = at_terminal(shell, "check", "prod")
+    assert code == 3
+    left = drawn.split("\r\x1b[K")[-1].replace("\r\n", "\n")
+    assert "\x1b" not in left
+    assert "Status check results are" in left
+    assert "exit code  3" in left
+
+
 # ---------------------------------------------------------------- validate
 
 

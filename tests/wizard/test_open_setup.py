@@ -205,6 +205,55 @@ async def test_a_plan_takes_the_place_of_a_look(setup: OpenSetup):
     assert (await planned(setup)).summary
 
 
+async def test_a_round_looks_everywhere_and_counts(setup: OpenSetup):
+    at_seven(setup, Helm(release(3, version="16.1.0")))
+    setup.look_all()
+    going = setup.round
+    assert going is not None and going.running and UPDATE in going.works
+    setup.look_all()
+    assert setup.round is going, "one at a time"
+    work = await setup.settled(UPDATE)
+    assert work is going.works[UPDATE] and not work.running
+    assert (going.done, going.running) == (going.total, False)
+    assert len(setup.session.snapshot.findings) == going.total
+
+
+async def test_a_round_records_nothing_of_what_changed_meanwhile(setup: OpenSetup):
+    """What it began to look at is not what is there now: its finding would be stale, or older than a change's end."""
+    at_seven(setup, Helm(release(3, version="16.1.0")), Cluster(delay=0.1))
+    setup.look_all()
+    await asyncio.sleep(0.02)
+    setup.session.set_field("dpe/dpe-01", "version", "16.3.0")
+    await setup.settled(UPDATE)
+    seen = {step for step, _, _ in setup.session.snapshot.findings}
+    assert "update-dpe" not in seen and "endpoint" in seen
+
+
+async def test_a_plan_takes_the_place_of_a_round_there_and_the_round_goes_on(setup: OpenSetup):
+    at_seven(setup, Helm(release(3, version="16.1.0")), Cluster(delay=0.1))
+    setup.look_all()
+    going = setup.round
+    await asyncio.sleep(0.02)
+    setup.plan(UPDATE)
+    assert setup.work[UPDATE].kind == PLANNING
+    await setup.settled(UPDATE)
+    assert setup.planned(UPDATE) is not None
+    async with asyncio.timeout(20):
+        while going is not None and going.running:
+            await asyncio.sleep(0.01)
+    assert ("update-dpe", UPDATE.items, "release") not in setup.session.snapshot.findings
+
+
+async def test_cancelling_a_look_of_a_round_ends_the_round(setup: OpenSetup):
+    at_seven(setup, Helm(release(3, version="16.1.0")), Cluster(delay=60))
+    setup.look_all()
+    await asyncio.sleep(0.05)
+    setup.cancel(UPDATE)
+    await setup.settled(UPDATE)
+    assert setup.round is not None and not setup.round.running
+    assert not [work for work in setup.work.values() if work.running]
+
+
 async def test_cancelling_is_written_and_can_be_begun_again(setup: OpenSetup):
     helm = SlowHelm(release(3, version="16.1.0"))
     plan = await planned(at_seven(setup, helm))
