@@ -12,7 +12,7 @@ from state.clock import now, seconds_between
 from state.events import BAD, COULD_NOT_LOOK, DONE, GOOD, NOT_YET
 from wizard.actions.release_facts import require_same_cluster
 from wizard.actions.situation import MISSING, PRIVATE, UNANSWERED, Situation, situation
-from wizard.current import current_finding
+from wizard.current import current_finding, last_finding
 from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import Readers
@@ -100,7 +100,7 @@ def _way_on(view: View, records: str) -> str:
 
 
 def _age_of_change(view: View) -> float | None:
-    """Seconds since this step was last done from here, for these hosts; None when it never was."""
+    """Seconds since this step was last done from here, for these hosts; None when caches can't hold what was before."""
     done = [
         change.finished.ts
         for change in view.snapshot.changes.values()
@@ -109,4 +109,12 @@ def _age_of_change(view: View) -> float | None:
         and change.started.data.step == view.step.id
         and set(view.items) & set(change.started.data.items)
     ]
-    return seconds_between(max(done), view.now or now()) if done else None
+    if not done or _was_right_since(view, max(done)):
+        return None
+    return seconds_between(max(done), view.now or now())
+
+
+def _was_right_since(view: View, ts: str) -> bool:
+    """Whether this look was good after `ts`: then no cache is to blame for what it finds now."""
+    records = [last_finding(view, check) for check in view.step.checks if check.settles]
+    return any(record is not None and record.good is not None and record.good.ts > ts for record in records)
