@@ -107,7 +107,7 @@ def counts(document: Document) -> tuple[Row, ...]:
         return ()
     return (
         ("", f"{found['steps_done']} of {count(found['steps'], 'step')} done"),
-        ("", f"{count(found['places'], 'place')} where a step runs"),
+        ("", f"{found['item_steps']} in all, step by item"),
         *((word, f"{found[word]} {word}") for word in COUNTED),
         ("never observed", f"{found['never_observed']} never observed"),
         ("without observed proof", f"{found['unproven']} without observed proof"),
@@ -266,20 +266,19 @@ def verifying(document: Document) -> Part:
 def _step(step: Mapping[str, Any]) -> Part:
     """A step; where it runs at one place only, that place."""
     title = step["title"] or step["id"]
-    warnings = tuple(("Warning", text) for text in step["warnings"])
+    about = (("Step", step["id"]), *(("Warning", text) for text in step["warnings"]))
     if len(step["items"]) == 1:
         (one,) = step["items"]
-        return _place(one, f"{one['where']}: {title}", warnings)
+        return _place(one, f"{one['where']}: {title}", about)
     return Part(
         f"step {step['number']}: {title}" if step["number"] is not None else title,
         step["status"] or "",
-        rows=warnings,
-        parts=tuple(_place(one, one["where"]) for one in step["items"]),
-        empty="no items yet",
+        rows=about,
+        parts=tuple(_place(one, one["where"]) for one in step["items"]) or (Part("no items yet"),),
     )
 
 
-def _place(item: Mapping[str, Any], title: str, warnings: tuple[Row, ...] = ()) -> Part:
+def _place(item: Mapping[str, Any], title: str, about: tuple[Row, ...] = ()) -> Part:
     """A step at one place: why it stands where it does, who said so, who looked and what was seen, what was done."""
     route = item["route"]
     return Part(
@@ -287,9 +286,9 @@ def _place(item: Mapping[str, Any], title: str, warnings: tuple[Row, ...] = ()) 
         item["status"] or "",
         rows=_some(
             (
+                *about,
                 ("Items", ", ".join(item["items"])),
                 *(("Because", reason) for reason in item["reasons"]),
-                *warnings,
                 ("Waits for", ", ".join(item["waits_for"])),
                 ("Whose step", item["owner"]),
                 ("Route", f"{route['route']}; {_said(route)}" if route else ""),

@@ -46,7 +46,7 @@ from state.events import (
 from state.problem import EXIT_BAD, Problem
 from state.snapshot import ChangeRecord, Items, Recorded, RecordedFinding, Snapshot, fold
 from wizard.evidence import grade_of
-from wizard.guide import Guide, ItemStep, Step
+from wizard.guide import YOU, Guide, ItemStep, Step
 from wizard.relations import Relations, references
 from wizard.status import (
     ATTESTED,
@@ -324,7 +324,7 @@ def _counts(state: _State) -> dict[str, int] | None:
     return {
         "steps": len(state.guide.steps),
         "steps_done": state.status.done_steps,
-        "places": len(state.status.item_steps),
+        "item_steps": len(state.status.item_steps),
         **{word: by_word[word] for word in COUNTED},
         "never_observed": len(state.unseen),
         "unproven": sum(bool(mine.unproven) for mine in state.status.item_steps.values()),
@@ -511,7 +511,7 @@ def _item_step(state: _State, step: Step | None, place: ItemStep) -> dict[str, A
         "status": mine.status if mine else None,
         "reasons": list(dict.fromkeys(mine.reasons)) if mine else [],
         "waits_for": [state.where(wait) for wait in mine.gate] if mine else [],
-        "owner": step.owner(snapshot.mode) if step else None,
+        "owner": _owner(step, snapshot.mode) if step else None,
         "never_observed": place in state.unseen if step else None,
         "route": {"route": route.data.route, **_who(route)} if route else None,
         "rests_on": [{"name": name, "value": value} for name, value in view.inputs()] if view else [],
@@ -530,6 +530,12 @@ def _item_step(state: _State, step: Step | None, place: ItemStep) -> dict[str, A
             if (change.started.data.step, tuple(change.started.data.items)) == at
         ],
     }
+
+
+def _owner(step: Step, mode: str) -> str:
+    """Whose step it is, for a reader who is not the engineer at the screen."""
+    owner = step.owner(mode)
+    return "engineer" if owner == YOU else owner
 
 
 _INPUT_CHANGED = "an input changed since"

@@ -94,7 +94,7 @@ class Page:
 @contextlib.asynccontextmanager
 async def browsing(home: Path) -> AsyncIterator[Page]:
     """A browser with a home of its own and one empty page; it ends with the block."""
-    home.mkdir(exist_ok=True)
+    home.mkdir()
     process = await asyncio.create_subprocess_exec(
         chromium(),
         "--headless=new",
