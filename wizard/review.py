@@ -366,7 +366,9 @@ def _verdict(state: _State, taken: Cut, alarms: Sequence[Mapping[str, str]]) -> 
         done, steps = state.status.done_steps, count(len(state.guide.steps), "step")
         said = f"{done} of {steps} {'is' if steps == '1 step' else 'are'} done."
         if FAILED in kinds:
-            word, text = FAILED, f"A look or a change ended badly, and nothing better was seen since. {said}"
+            first, *more = [f"{alarm['where']}: {alarm['text']}" for alarm in alarms if alarm["kind"] == FAILED]
+            others = f" And {len(more)} more." if more else ""
+            word, text = FAILED, f"{first.rstrip('.')}.{others} {said}"
         elif done < len(state.guide.steps):
             word, text = "not done", said
         elif kinds & {NEVER_OBSERVED, UNPROVEN}:

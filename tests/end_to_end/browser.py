@@ -78,9 +78,9 @@ class Page:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    async def drawn(self, to: Path, *, whole: bool = True) -> Path:
-        """A picture of the page."""
-        answer = await self.ask("Page.captureScreenshot", captureBeyondViewport=whole)
+    async def drawn(self, to: Path) -> Path:
+        """A picture of what is seen of the page at first."""
+        answer = await self.ask("Page.captureScreenshot")
         to.write_bytes(base64.b64decode(answer["data"]))
         return to
 
@@ -123,6 +123,6 @@ async def browsing(home: Path) -> AsyncIterator[Page]:
 
 async def _port(file: Path) -> int:
     while True:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, IndexError):  # not there yet, or not written to its end
             return int(file.read_text().splitlines()[0])
         await asyncio.sleep(0.05)

@@ -43,7 +43,6 @@ async def test_it_loads_nothing_and_the_browser_has_nothing_to_say(
         await browser.open(page, scripts=scripts)
         assert await browser.said("document.title") == f"demo: {document['verdict']['word']}"
         text = await browser.said("document.body.innerText")
-        await browser.drawn(tmp_path / "page.png")
     assert browser.requests == [page.as_uri()]
     assert browser.complaints == []
     for seen in (document["head"], document["verdict"]["text"], "Who connects to what", "How to verify"):
@@ -68,7 +67,9 @@ async def test_its_style_is_taken_light_and_dark(page: Path, tmp_path: Path):
     for scheme in ("light", "dark"):
         async with browsing(tmp_path / scheme) as browser:
             await browser.open(page, scheme=scheme)
+            await browser.drawn(tmp_path / f"{scheme}.png")
             grounds[scheme] = await browser.said("getComputedStyle(document.body).backgroundColor")
+    assert (tmp_path / "light.png").read_bytes() != (tmp_path / "dark.png").read_bytes()
     assert grounds == {"light": "rgb(251, 251, 250)", "dark": "rgb(16, 21, 28)"}
 
 

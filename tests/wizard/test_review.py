@@ -41,6 +41,7 @@ def parsed(*lines: bytes, tail: bytes = b"") -> Journal:
 
 
 def place(document: dict[str, Any], where: str) -> dict[str, Any]:
+    one: dict[str, Any]
     (one,) = [item for step in document["steps"] for item in step["items"] if item["where"] == where]
     return one
 
