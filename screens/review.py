@@ -349,8 +349,8 @@ class ReviewPage(Page):
         commands = "\n".join(self._commands())
         self.app.copy_to_clipboard(commands)
         about = (
-            "A review writes nothing. These commands, typed in a shell, write what is shown here as text, write it as "
-            "JSON, and compare the head with the one noted elsewhere (HEAD). They were sent to the terminal's "
+            "A review writes nothing. These commands, typed in a shell, write what is shown here as a page, write it "
+            "as JSON, and compare the head with the one noted elsewhere (HEAD). They were sent to the terminal's "
             f"clipboard; not every terminal takes it. The head here is {self._found.head}"
         )
         self.wizard.do(self._show(CopySheet(commands, about)))
@@ -365,7 +365,7 @@ class ReviewPage(Page):
         until = f" --as-of {shlex.quote(found.as_of)}"
         name = one_line(found.name)
         return [
-            f"{review}{until} -o text --out {shlex.quote(f'{name}-review.txt')}",
+            f"{review}{until} -o html --out {shlex.quote(f'{name}-review.html')}",
             f"{review}{until} -o json --out {shlex.quote(f'{name}-review.json')}",
             f"{review} --expect HEAD",
         ]

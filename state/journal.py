@@ -93,6 +93,7 @@ class Journal:
 
     `head` is the SHA-256 of the last whole line, `size` the bytes up to and with the last newline, `torn` what stands
     after it. Events with a `seq` above `intact_through` stand at or after the first damaged line: shown, not trusted.
+    `hashes` are those of the lines that were read, in their order; `lines` the line of each event.
     """
 
     path: Path
@@ -103,6 +104,8 @@ class Journal:
     torn: bytes | None
     problems: tuple[JournalProblem, ...]
     intact_through: int
+    hashes: tuple[str, ...]
+    lines: tuple[int, ...]
 
     @property
     def writable(self) -> bool:
@@ -210,15 +213,18 @@ def parse(path: Path, content: bytes) -> Journal:
             reading.line(number, line)
             if len(reading.problems) >= MAX_PROBLEMS:
                 break
+    head = line_hash(lines[-1])
     return Journal(
         path=path,
         header=header,
         events=tuple(reading.events),
-        head=line_hash(lines[-1]),
+        head=head,
         size=len(content) - len(rest),
         torn=rest or None,
         problems=tuple(reading.problems),
         intact_through=reading.intact_through if reading.intact_through is not None else len(lines) - 1,
+        hashes=(*reading.hashes, head),
+        lines=tuple(reading.lines),
     )
 
 
@@ -314,6 +320,8 @@ class _Reading:
 
     def __init__(self, header_line: bytes) -> None:
         self.events: list[Event] = []
+        self.lines: list[int] = []
+        self.hashes: list[str] = []
         self.problems: list[JournalProblem] = []
         self.intact_through: int | None = None
         self._previous = header_line
@@ -327,9 +335,12 @@ class _Reading:
         try:
             outer = _decode_outer(line)
         except LineError as error:
+            self.hashes.append(expected)
             self._seq = None
             self._report_error(number, error)
             return
+        # The equal text that the event holds anyway takes no memory of its own.
+        self.hashes.append(outer.prev if outer.prev == expected else expected)
         if outer.prev != expected:
             self.report(
                 number - 1,
@@ -348,6 +359,7 @@ class _Reading:
         except LineError as error:
             self._report_error(number, error)
             return
+        self.lines.append(number)
         self.events.append(
             Event(
                 seq=outer.seq,

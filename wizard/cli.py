@@ -155,7 +155,9 @@ def check(context: click.Context, name: str, step: str | None, allow_probe_pod: 
 @click.option("--as-of", metavar="TS", help="As it was at this time, RFC 3339 UTC.")
 @click.option("--expect", metavar="HEAD", help="The hash of the last line, noted elsewhere; differs: exit code 1.")
 @click.option("--verify", metavar="REPORT", help="A JSON report; every difference from the journal is named.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), help="Form of the result; none: the screen.")
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json", "html"]), help="Form of the report; none: the screen."
+)
 @click.option("--out", metavar="FILE", help="Write the report there.")
 @where_to_look
 @STATE_DIR
@@ -191,7 +193,7 @@ def review(
         opening.require_terminal()
         return _open_screens(opening.review(places, target, as_of, again), places)
     return reviewing.review(
-        places, target, as_of=as_of, expect=expect, verify=verify, output=output or "text", out=out, live=again
+        places, target, as_of=as_of, expect=expect, verify=verify, output=output, out=out, live=again
     )
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from state.clock import now
-from state.events import OBSERVED, Evidence
+from state.events import ATTESTED, OBSERVED, REPORTED, Evidence
+
+GRADES = {REPORTED: "the vendor said so", ATTESTED: "a person said so", OBSERVED: "we looked"}
+"""What each grade means, the weakest first (DESIGN.md section 1)."""
 
 # Characters of an answer that are kept; a longer one is cut, and says so.
 LIMIT = 4000
@@ -17,4 +21,12 @@ def evidence(source: str, request: str, answer: str, identity: str, grade: str =
     digest = hashlib.sha256(kept.encode("utf-8", "surrogatepass")).hexdigest()
     return Evidence(
         source=source, request=request, answer=kept, sha256=digest, ts=now(), identity=identity, grade=grade
+    )
+
+
+def grade_of(evidence: Sequence[Evidence]) -> str:
+    """The weakest grade among the evidence; a grade that nobody knows is the weakest."""
+    known = tuple(GRADES)
+    return min(
+        (seen.grade if seen.grade in GRADES else REPORTED for seen in evidence), key=known.index, default=OBSERVED
     )

@@ -65,13 +65,17 @@ def data(text: str) -> None:
 
 def data_json(command: str, body: Mapping[str, Any]) -> None:
     """A command's result as JSON: `{"format": "privatelink-wizard.COMMAND/1", …}`, pure printable ASCII."""
-    _write(sys.stdout, json_text(command, body))
+    data_document(document_text({"format": f"privatelink-wizard.{command}/1", **body}))
 
 
-def json_text(command: str, body: Mapping[str, Any]) -> str:
-    """The JSON document of a command's result."""
-    document = {"format": f"privatelink-wizard.{command}/1", **body}
+def document_text(document: Mapping[str, Any]) -> str:
+    """A document as JSON, pure printable ASCII."""
     return json.dumps(document, indent=2).replace("\x7f", "\\u007f")
+
+
+def data_document(text: str) -> None:
+    """A result that is a document for another program, as it is: its maker has cleaned what is in it."""
+    _write(sys.stdout, text)
 
 
 def say(text: str = "") -> None:

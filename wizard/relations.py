@@ -22,7 +22,7 @@ class Relations:
         self._neighbours: dict[str, dict[str, None]] = {}
         self._reached: dict[tuple[str, str], frozenset[str] | None] = {}
         self._known: dict[Hashable, Any] = {}
-        for one, other in (*snapshot.links, *_references(guide, snapshot)):
+        for one, other in (*snapshot.links, *references(guide, snapshot)):
             self._neighbours.setdefault(one, {})[other] = None
             self._neighbours.setdefault(other, {})[one] = None
 
@@ -67,7 +67,8 @@ class Relations:
         return frozenset(found)
 
 
-def _references(guide: Guide, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+def references(guide: Guide, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """Every item with the one it refers to, as far as the guide's references are filled in."""
     for kind in guide.kinds:
         for reference in kind.references:
             for name in snapshot.items.get(kind.name, ()):

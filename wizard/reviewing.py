@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from state.clock import now
 from state.problem import EXIT_BAD, EXIT_OK, EXIT_USAGE, Problem
 from wizard.files import expanded, read_file
 from wizard.guide import Guide
 from wizard.guides import guide as find_guide
-from wizard.output import data, data_json, data_line, glyph, json_text, say, say_line, say_problem
-from wizard.review import as_text, compare, cut, report, unexpected_head
+from wizard.output import data, data_document, data_line, document_text, glyph, say, say_line, say_problem
+from wizard.review import FORMAT, cut, differences, report, unexpected_head
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def review(
     as_of: str | None,
     expect: str | None,
     verify: str | None,
-    output: str,
+    output: str | None,
     out: str | None,
     live: Mapping[str, str] | None = None,
 ) -> int:
@@ -38,39 +39,47 @@ def review(
 
     `live`: looks again as well, with readers only, where this says (`doctor`'s options; empty: this machine's own).
     """
+    if verify is not None and (as_of or output or out):
+        raise Problem(
+            "verify-alone",
+            "--verify goes with neither --as-of nor -o nor --out.",
+            means="A report is compared with what the journal said at the head and the time that the report names.",
+            todo="Leave the others out.",
+        )
     journal = _journal(places, target)
     code = _code_of(journal)
-    # What needs no guide comes first: a chain can be verified whatever the journal is about.
     if expect is not None:
         code = _expect(journal, expect, code)
-    guide = _guide(journal, code)
+    guide = _guide(journal)
+    if guide is None and code == EXIT_OK:
+        code = EXIT_USAGE
     if verify is not None:
         return _verify(journal, guide, expanded(verify), code)
-    document = report(journal, guide, as_of=_time(as_of))
+    moment = _time(journal, as_of)
+    document = report(journal, guide, as_of=moment, now=now())
     if live is not None:
-        document["live"], code = _look_again(_again(target, journal, guide, _time(as_of), live), code)
-    if out is not None:
-        text = json_text("review", document) if output == "json" else _text(document)
-        _write_new(expanded(out), text)
-    elif output == "json":
-        data_json("review", document)
+        again = _again(target, journal, find_guide(journal.header.guide.id), moment, live)
+        document["live"], code = _look_again(again, code)
+    text = _written(document, output)
+    if out is None and output in (None, "text"):
+        data(text)
+    elif out is None:
+        data_document(text)
     else:
-        data(_text(document))
+        _write_new(expanded(out), text)
     return code
 
 
-def _guide(journal: Journal, code: int) -> Guide:
-    """The journal's guide. Where it is not known, the chain's damage is told first: the name itself may be changed."""
-    try:
-        return find_guide(journal.header.guide.id)
-    except Problem as problem:
-        for damage in journal.problems:
-            say_line(f"{glyph('failed')} line {damage.line}: {damage.what} {damage.means}")
-        problem.exit_code = code or problem.exit_code
-        raise
+def _written(document: dict[str, Any], output: str | None) -> str:
+    """The report in one of its forms."""
+    if output == "json":
+        return document_text(document)
+    if output == "html":
+        from wizard.report_html import as_html
 
+        return as_html(document)
+    from wizard.report_text import as_text
 
-def _text(document: Mapping[str, Any]) -> str:
     if "live" not in document:
         return as_text(document)
     from wizard.live import as_text as live_text
@@ -100,8 +109,17 @@ def _again(target: str, journal: Journal, guide: Guide, as_of: str | None, given
     from state.snapshot import fold
     from wizard.live import LookAgain
 
-    events, head = cut(journal, as_of)
-    return LookAgain(guide, fold(journal.header, events, head=head), given, by_name=not _is_file(target))
+    taken = cut(journal, as_of)
+    snapshot = fold(journal.header, taken.events, head=taken.head)
+    return LookAgain(guide, snapshot, given, by_name=not _is_file(target))
+
+
+def _guide(journal: Journal) -> Guide | None:
+    """The guide that the journal follows; None where this version does not know it."""
+    try:
+        return find_guide(journal.header.guide.id)
+    except Problem:
+        return None
 
 
 def open_for_review(places: Places, target: str, as_of: str | None = None) -> Reviewed:
@@ -112,13 +130,8 @@ def open_for_review(places: Places, target: str, as_of: str | None = None) -> Re
     """
     from wizard.statements import reviewed
 
-    moment = _time(as_of)
     journal = _journal(places, target)
-    try:
-        guide = find_guide(journal.header.guide.id)
-    except Problem:
-        guide = None
-    return reviewed(journal, guide, as_of=moment)
+    return reviewed(journal, _guide(journal), as_of=_time(journal, as_of))
 
 
 def open_to_look_again(places: Places, target: str, as_of: str | None, live: Mapping[str, str]) -> LookAgain:
@@ -127,12 +140,13 @@ def open_to_look_again(places: Places, target: str, as_of: str | None, live: Map
     Raises Problem as `open_for_review` does, and for a guide that this version does not know: nobody knows its checks.
     """
     journal = _journal(places, target)
-    return _again(target, journal, find_guide(journal.header.guide.id), _time(as_of), live)
+    return _again(target, journal, find_guide(journal.header.guide.id), _time(journal, as_of), live)
 
 
 def require_readable(places: Places, target: str, as_of: str | None = None) -> None:
     """Raises Problem where `open_for_review` would, without working out what is shown."""
-    cut(_journal(places, target), _time(as_of))
+    journal = _journal(places, target)
+    cut(journal, _time(journal, as_of))
 
 
 # What is newer than this program is no fault of the file (DESIGN.md section 5: exit code 2).
@@ -160,8 +174,8 @@ def _journal(places: Places, target: str) -> Journal:
     return places.holding(target).read(target)
 
 
-def _time(text: str | None) -> str | None:
-    """A given time in the journal's own form, so that texts compare as times do."""
+def _time(journal: Journal, text: str | None) -> str | None:
+    """A given time in the journal's own form, so that texts compare as times do; nothing is known of the future."""
     from datetime import UTC, datetime
 
     if text is None:
@@ -173,7 +187,10 @@ def _time(text: str | None) -> str | None:
         raise Problem(
             "bad-time", f"{one_line(text)} is not a time.", todo="Write it as 2026-11-22T17:00:00Z.", exit_code=EXIT_BAD
         ) from None
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    found = moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if found > max(now(), journal.last_ts):
+        raise Problem("too-late", f"{found} is in the future.", todo="Give a time that has been to --as-of.")
+    return found
 
 
 def _expect(journal: Journal, expect: str, code: int) -> int:
@@ -188,28 +205,34 @@ def _expect(journal: Journal, expect: str, code: int) -> int:
 REPORT_LIMIT = 512 * 1024 * 1024  # bytes; a journal may be as large
 
 
-def _verify(journal: Journal, guide: Guide, path: Path, code: int) -> int:
+def _verify(journal: Journal, guide: Guide | None, path: Path, code: int) -> int:
     """Makes the report again as of its own head, and names every difference."""
     try:
-        kept = json.loads(read_file(path, REPORT_LIMIT))
+        kept = json.loads(read_file(path, REPORT_LIMIT), object_pairs_hook=_once)
+        if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+            raise ValueError(FORMAT)
+        kept.pop("live", None)  # what was found by looking again is in no journal
+        found = differences(journal, guide, kept)
     except OSError as error:
         raise Problem("report-unreadable", f"{one_line(str(path))} can't be read: {error.strerror}.") from None
     except (ValueError, RecursionError):
         raise Problem(
             "report-unreadable", f"{one_line(str(path))} is not a JSON report.", todo="Make one with -o json."
         ) from None
-    if not isinstance(kept, dict) or kept.get("format") != "privatelink-wizard.review/1":
-        raise Problem("report-unreadable", f"{one_line(str(path))} is not a report.", todo="Make one with -o json.")
-    # What was found by looking again is in no journal.
-    kept.pop("live", None)
-    rebuilt = report(journal, guide, head=str(kept.get("head", "")))
-    differences = compare(kept, json.loads(json.dumps({"format": kept["format"], **rebuilt})))
-    if not differences:
-        data(f"{glyph('ok')} the report says what the journal says, as of {rebuilt['as_of']}")
+    if not found:
+        data(f"{glyph('ok')} the report says what the journal says, as of {one_line(str(kept['as_of']))}")
         return code
-    for difference in differences:
+    for difference in found:
         data_line(f"{glyph('failed')} {difference}")
     return EXIT_BAD
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object that names each key once: another reader might take the other one. Raises ValueError."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key that is there twice")
+    return found
 
 
 def _write_new(path: Path, text: str) -> None:

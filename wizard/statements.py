@@ -6,20 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from state.events import ATTESTED, GOOD, OBSERVED, REPORTED, Event, Found
 from state.snapshot import fold
 from wizard.guide import Guide, ItemStep, Step
-from wizard.review import cut, unexpected_head
-from wizard.status import FAILED, STALE, SetupStatus, Status, deciding, derive
+from wizard.review import NEVER_OBSERVED, counts_of, cut, never_observed, unexpected_head
+from wizard.status import SetupStatus, Status, derive
 from wizard.text import one_line
 from wizard.timeline import Statement, Timeline
 
 if TYPE_CHECKING:
+    from state.events import Event
     from state.journal import Journal
 
 __all__ = ["NEVER_OBSERVED", "Proof", "Reviewed", "ReviewedPlace", "ReviewedStep", "Statement", "reviewed"]
-
-NEVER_OBSERVED = "never observed"
 
 
 class ReviewedStep(NamedTuple):
@@ -105,8 +103,8 @@ def reviewed(journal: Journal, guide: Guide | None, *, as_of: str | None = None,
 
     A head that is not the one `expect`ed is told among the problems. Raises Problem `too-early`.
     """
-    events, head = cut(journal, as_of)
-    snapshot = fold(journal.header, events)
+    taken = cut(journal, as_of)
+    events, snapshot = taken.events, fold(journal.header, taken.events)
     status = derive(guide, snapshot, snapshot.last_ts) if guide else SetupStatus({}, {})
     timeline = Timeline(events, guide, snapshot, journal.intact_through)
     return Reviewed(
@@ -121,10 +119,13 @@ def reviewed(journal: Journal, guide: Guide | None, *, as_of: str | None = None,
         problems=tuple(_problems(journal, guide, expect)),
         torn_bytes=len(journal.torn) if journal.torn else 0,
         events=len(events),
-        head=head,
+        head=taken.head,
         done_steps=status.done_steps,
         all_steps=len(guide.steps) if guide else 0,
-        counts=_counts(guide, status, events),
+        counts={
+            **counts_of(status),
+            NEVER_OBSERVED: len(never_observed(guide, status, events)) if guide else 0,
+        },
         unproven=tuple(
             one_line(f"{_named(guide, place)}: {mine.unproven}")
             for place, mine in status.item_steps.items()
@@ -158,25 +159,6 @@ def _problems(journal: Journal, guide: Guide | None, expect: str | None) -> Iter
         )
 
 
-def _counts(guide: Guide | None, status: SetupStatus, events: Sequence[Event]) -> dict[str, int]:
-    statuses = [mine.status for mine in status.item_steps.values()]
-    counts = {word: statuses.count(word) for word in (OBSERVED, ATTESTED, REPORTED, FAILED, STALE)}
-    counts[NEVER_OBSERVED] = len(_never_observed(guide, status, events)) if guide else 0
-    return counts
-
-
-def _never_observed(guide: Guide, status: SetupStatus, events: Sequence[Event]) -> tuple[ItemStep, ...]:
-    """The items' steps that can be observed, or that a later step wants so, and that no look was ever good for."""
-    proofs = {(step.id, check.id) for step in guide.steps for check in deciding(step)}
-    wanted = {step for step, _ in proofs} | {needed for step in guide.steps for needed in step.needs_observed}
-    observed = {
-        ItemStep(found.step, found.items)
-        for found in (event.data for event in events)
-        if isinstance(found, Found) and found.verdict == GOOD and (found.step, found.check) in proofs
-    }
-    return tuple(place for place in status.item_steps if place.step in wanted and place not in observed)
-
-
 def _steps(guide: Guide, status: SetupStatus) -> Iterator[ReviewedStep]:
     for step in guide.steps:
         mine = [each for place, each in status.item_steps.items() if place.step == step.id]
@@ -187,7 +169,7 @@ def _steps(guide: Guide, status: SetupStatus) -> Iterator[ReviewedStep]:
 
 
 def _places(guide: Guide, status: SetupStatus, timeline: Timeline, events: Sequence[Event]) -> Iterator[ReviewedPlace]:
-    unseen = frozenset(_never_observed(guide, status, events))
+    unseen = frozenset(never_observed(guide, status, events))
     position = 0
     for step in guide.steps:
         mine: list[tuple[ItemStep, Status | None]]

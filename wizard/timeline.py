@@ -17,15 +17,12 @@ from state.events import (
     DONE,
     GOOD,
     NOT_YET,
-    OBSERVED,
-    REPORTED,
     Attested,
     ChangeFinished,
     ChangeStarted,
     Data,
     EnvironmentSet,
     Event,
-    Evidence,
     FieldSet,
     Found,
     IdentityPinned,
@@ -41,6 +38,7 @@ from state.events import (
     Unlinked,
 )
 from state.snapshot import Items, Snapshot
+from wizard.evidence import GRADES, grade_of
 from wizard.guide import Guide, ItemStep
 from wizard.relations import Relations
 from wizard.review import said
@@ -59,9 +57,6 @@ BEFORE = 20
 
 TEXT = 500
 """Characters of a statement's text that are kept; a longer one says how much is missing."""
-
-GRADES = {REPORTED: "the vendor said so", ATTESTED: "a person said so", OBSERVED: "we looked"}
-"""What each grade means, the weakest first (DESIGN.md section 1)."""
 
 _VERDICTS = {BAD: FAILED, NOT_YET: NOT_YET, COULD_NOT_LOOK: COULD_NOT_LOOK}
 
@@ -330,14 +325,6 @@ _KINDS: dict[type[Data], str] = {
 
 
 # ---------------------------------------------------------------- rows
-
-
-def grade_of(evidence: Sequence[Evidence]) -> str:
-    """The weakest grade among the evidence; a grade that nobody knows is the weakest."""
-    known = tuple(GRADES)
-    return min(
-        (seen.grade if seen.grade in GRADES else REPORTED for seen in evidence), key=known.index, default=OBSERVED
-    )
 
 
 def when(ts: str) -> str:

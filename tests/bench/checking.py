@@ -21,7 +21,7 @@ from wizard.adapters import azure as adapter
 from wizard.adapters.azure import AzureLooker, Target
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.checking import as_text, document, look_at_all, with_findings
-from wizard.output import json_text
+from wizard.output import document_text
 from wizard.ports import Readers
 from wizard.round import FEW
 from wizard.sandbox.arm.pages import PAGE_SIZE
@@ -86,7 +86,7 @@ class _Checked:
         before = self._asked()
         found = self._runner.run(look_at_all(GUIDE, self._snapshot, GUIDE.steps, self._readers))
         body = document("many", GUIDE, with_findings(self._snapshot, found, ACTOR), GUIDE.steps, recorded=False)
-        assert as_text(body) and json_text("check", body)
+        assert as_text(body) and document_text(body)
         azure = [one for one in found if one.check in ("subscription", "endpoint", "live-id", "records")]
         assert all(one.verdict == "good" for one in azure), next(one for one in azure if one.verdict != "good")
         self.calls = self._asked() - before

@@ -82,8 +82,10 @@ def test_validate_loads_neither_the_engine_nor_the_store(env: dict[str, str]):
     assert among(modules, ("wizard.guide", "wizard.guides", "wizard.session", "state.store", "msgspec")) == []
 
 
-def test_review_loads_nothing_that_could_act(env: dict[str, str]):
-    code, modules = loaded(env, "review", "prod", "-o", "json")
+@pytest.mark.parametrize("form", ["text", "json", "html"])
+def test_review_loads_nothing_that_could_act(env: dict[str, str], form: str):
+    code, modules = loaded(env, "review", "prod", "-o", form)
     assert code == 0
     assert among(modules, ABLE_TO_ACT) == []
     assert "wizard.review" in modules
+    assert ("jinja2" in modules) == (form == "html")

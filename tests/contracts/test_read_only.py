@@ -120,7 +120,8 @@ def everything(directory: Path) -> dict[str, tuple[int, int, bytes]]:
     [
         ["review", "prod", "-o", "text"],
         ["review", "prod", "-o", "json"],
-        ["review", "prod", "-o", "text", "--as-of", "2027-01-01T00:00:00Z"],
+        ["review", "prod", "-o", "html"],
+        ["review", "prod", "-o", "text", "--as-of", "2026-01-05T08:20:00Z"],
         ["list"],
         ["list", "-o", "json"],
         ["validate", "hostname", "dpm.example.link"],

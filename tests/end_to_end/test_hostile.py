@@ -392,6 +392,7 @@ def install(journal: bytes, state_dir: Path, name: str = "demo") -> Path:
 def looked_at(direct: Direct, path: Path, tmp_path: Path) -> None:
     harmless(direct("review", str(path), "-o", "text"))
     harmless_json(direct("review", str(path), "-o", "json"))
+    harmless(direct("review", str(path), "-o", "html"))
     harmless(direct("review", "demo", "--expect", "x"))
     harmless(direct("list"))
     harmless_json(direct("list", "-o", "json"))
@@ -507,7 +508,8 @@ def test_report_to_verify(direct: Direct, finished: Path, tmp_path: Path):
         put(changed, place, ALL, key=key)
         path.write_text(json.dumps(changed))
         done = direct("review", str(finished), "--verify", str(path))
-        harmless(done, 1, 2)
+        # What was said as of another time is not compared.
+        harmless(done, *((0,) if place[0] == "now" and len(place) > 1 else (1, 2)))
     strange = [b"", b"[]", b"[" * 100_000, b"1e999", b"\xff", b"{}", b"9" * 10_000]
     for content in strange:
         path.write_bytes(content)

@@ -456,10 +456,10 @@ async def test_export_shows_commands_that_work(tmp_path: Path):
         assert sorted(tmp_path.rglob("*")) == before
     import shlex
 
-    as_text, as_json, compared = (shlex.split(one) for one in commands)
-    assert as_text[:3] == ["privatelink-wizard", "review", str(path)]
+    as_html, as_json, compared = (shlex.split(one) for one in commands)
+    assert as_html[:3] == ["privatelink-wizard", "review", str(path)]
     assert "--expect" in compared
-    for words, name in ((as_text, "prod-review.txt"), (as_json, "prod-review.json")):
+    for words, name in ((as_html, "prod-review.html"), (as_json, "prod-review.json")):
         assert words[-1] == name
         done = CliRunner().invoke(command_line, [*words[1:-1], str(tmp_path / name)], obj={})
         assert done.exit_code == 0, done.output

@@ -31,7 +31,7 @@ from wizard import output
 from wizard.checking import as_text, document, exit_code, look_at_all, with_findings
 from wizard.evidence import evidence
 from wizard.guide import ItemStep
-from wizard.output import Progress, json_text
+from wizard.output import Progress, document_text
 from wizard.ports import Readers
 from wizard.session import Session
 
@@ -152,7 +152,7 @@ def test_the_document_is_as_its_schema_says(tmp_path: Path):
     )
     schema = json.loads(SCHEMA.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
-    printed = json.loads(json_text("check", body))
+    printed = json.loads(document_text({"format": "privatelink-wizard.check/1", **body}))
     jsonschema.validate(printed, schema, cls=jsonschema.Draft202012Validator)
 
     (one,) = printed["steps"][2]["items"][0]["findings"]

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from state import journal
+from state.events import FieldSet, GuideRef, TornLineCut
 from state.journal import Journal
 from state.problem import Problem
+from tests.setups import GUIDE as GUIDE_REF
 from tests.setups import make_setup
-from tests.wizard.engine import GUIDE
-from wizard.review import as_text, compare, report
+from tests.state.make_journal import lines_of, ts_of
+from tests.wizard.engine import DNS, ENDPOINT, GUIDE, MARK
+from tests.wizard.proofs import OPENING, confirmed, journal_of, much_wrong, proof, seen, waived
+from wizard.report_text import as_text
+from wizard.review import compare, cut, differences, report
+from wizard.text import one_line
+
+NOW = "2026-11-28T12:00:00.000000Z"
 
 
 @pytest.fixture
@@ -21,45 +32,128 @@ def found(tmp_path: Path) -> Journal:
     return journal.read(make_setup(tmp_path, "prod", 40))
 
 
-def plain(document: object) -> object:
+def plain(document: object) -> Any:
     return json.loads(json.dumps(document))
+
+
+def parsed(*lines: bytes, tail: bytes = b"") -> Journal:
+    return journal.parse(Path("x.jsonl"), b"\n".join(lines) + b"\n" + tail)
+
+
+def place(document: dict[str, Any], where: str) -> dict[str, Any]:
+    one: dict[str, Any]
+    (one,) = [item for step in document["steps"] for item in step["items"] if item["where"] == where]
+    return one
+
+
+# ---------------------------------------------------------------- what it says
 
 
 def test_a_report_is_the_same_whenever_it_is_made(found: Journal):
     one, other = report(found, GUIDE), report(found, GUIDE)
     assert one == other
-    assert one["as_of"] == found.last_ts
+    assert one["as_of"] == one["last_event"] == found.last_ts
     assert one["head"] == found.head
-    assert one["chain"] == {"intact": True, "problems": [], "torn_bytes": 0}
+    assert one["chain"] == {"intact": True, "broken_at": None, "problems": []}
     assert len(one["timeline"]) == one["events"] == 40
-    assert compare(plain(one), plain(other)) == ()  # type: ignore[arg-type]
+    assert {**report(found, GUIDE, now=NOW), "now": None} == one
 
 
 def test_every_step_and_item_is_in_it(found: Journal):
     document = report(found, GUIDE)
     assert [step["number"] for step in document["steps"]] == list(range(1, 9))
-    (dns,) = document["steps"][4]["items"]
+    dns = place(document, "step 5 dpe-01 pe-weu")
     assert dns["items"] == ["dpe/dpe-01", "endpoint/pe-weu"]
     (looked,) = dns["findings"]
     assert looked["evidence"][0]["source"] == "DNS"
-    assert looked["current"] is False, "it was made for other values"
+    assert (looked["counts"], looked["stale"]) == (False, "an input changed since")
+    assert dns["never_observed"] is True
+    assert dns["not_looked"] == ["Azure's DNS records"]
     assert document["sandbox"] is True
 
 
+def test_who_connects_to_what_is_told_by_references_and_links():
+    document = report(journal_of(*much_wrong()), GUIDE)
+    assert [one["path"] for one in document["connections"]] == [
+        ["subscription/main", "endpoint/pe-weu", "dpe/dpe-01"],
+        ["subscription/main", "endpoint/pe-neu", "dpe/dpe-01"],
+    ]
+    (state,) = document["connections"][0]["states"]
+    assert state["where"] == "step 5 dpe-01 pe-weu"
+
+
+def test_what_is_wrong_stands_on_top():
+    document = report(journal_of(*much_wrong()), GUIDE)
+    assert document["verdict"]["word"] == "failed"
+    first = document["alarms"][0]
+    assert (first["kind"], first["where"]) == ("failed", "step 5 dpe-01 pe-weu")
+    assert "from here data would cross the public internet" in first["text"]
+    kinds = [alarm["kind"] for alarm in document["alarms"]]
+    assert {"stale", "never observed", "sandbox"} <= set(kinds)
+
+
+def test_who_said_what_and_whether_it_still_counts():
+    document = report(journal_of(*much_wrong()), GUIDE)
+    (word,) = place(document, "step 8 dpe-01")["attestations"]
+    assert word["words"] == "In the portal, dpe-01 is marked as updated."
+    assert (word["counts"], word["by"], word["answers_sha256"]) == (False, "ada@build-01", None), "the release changed"
+    (kept,) = place(document, "step 3 pe-weu")["attestations"]
+    assert (kept["counts"], kept["answers_sha256"]) == (True, "ab" * 32)
+    (waiver,) = place(document, "step 8 dpe-01")["waivers"]
+    assert (waiver["reason"], waiver["counts"], waiver["in_use"]) == ("the cluster is sealed", False, False)
+    (change,) = place(document, "step 7 dpe-01")["changes"]
+    assert change["commands"] == ["helm registry login", "helm upgrade --install"]
+    assert change["finished"]["outcome"] == "failed"
+
+
+def test_a_waiver_that_is_used_is_marked_with_its_author():
+    document = report(journal_of(*OPENING, waived(MARK), confirmed(MARK)), GUIDE)
+    (alarm,) = [one for one in document["alarms"] if one["kind"] == "without observed proof"]
+    assert alarm["text"] == "ada@build-01 goes on: the cluster is sealed"
+    assert document["counts"]["unproven"] == 1
+
+
+def test_a_secret_is_not_told_even_if_somebody_wrote_it_in():
+    document = report(journal_of(*OPENING, FieldSet(item="dpe/dpe-01", field="token", value="hunter2")), GUIDE)
+    (dpe,) = [item for item in document["items"] if item["item"] == "dpe/dpe-01"]
+    assert "token" not in [value["field"] for value in dpe["values"]]
+
+
+def test_proven_is_said_only_when_nothing_was_left_out():
+    words = {report(journal_of(*data), GUIDE)["verdict"]["word"] for data in ((), OPENING)}
+    assert words == {"not done"}
+
+
+def test_a_journal_of_a_guide_that_nobody_knows_is_told_as_far_as_it_goes():
+    lines = lines_of(list(much_wrong()), "demo", GuideRef(id="aws", version=7))
+    document = report(parsed(*lines), None, now=NOW)
+    assert (document["guide"], document["counts"]) == ({"id": "aws", "version": 7, "title": None}, None)
+    assert document["verdict"]["word"] == "not judged"
+    looked = place(document, "dns dpe-01 pe-weu")["findings"][0]
+    assert (looked["text"], looked["counts"]) == ("from here data would cross the public internet", None)
+    assert place(document, "mark-updated dpe-01")["attestations"][0]["counts"] is None
+    assert document["links"][0] == {"source": "dpe/dpe-01", "target": "endpoint/pe-weu"}
+    assert "from here data would cross the public internet" in as_text(document)
+
+
+# ---------------------------------------------------------------- as of
+
+
 def test_as_of_an_earlier_time_is_the_report_of_that_time(found: Journal, tmp_path: Path):
-    cut = found.events[19]
-    early = report(found, GUIDE, as_of=cut.ts)
+    last = found.events[19]
+    early = report(found, GUIDE, as_of=last.ts)
     lines = found.path.read_bytes().splitlines(keepends=True)[:21]
     path = tmp_path / "early.jsonl"
     path.write_bytes(b"".join(lines))
-    copy = journal.read(path)
-    assert early == report(copy, GUIDE)
-    assert early["head"] == copy.head == found.events[20].prev
+    kept = journal.read(path)
+    assert early == report(kept, GUIDE, as_of=last.ts)
+    assert {**early, "as_of_is": "last event"} == report(kept, GUIDE)
+    assert early["head"] == kept.head == found.events[20].prev
 
 
 def test_a_report_is_made_again_as_of_its_own_head(found: Journal):
     early = report(found, GUIDE, as_of=found.events[9].ts)
-    assert report(found, GUIDE, head=early["head"]) == early
+    assert {**report(found, GUIDE, head=early["head"]), "as_of_is": "given"} == early
     assert report(found, GUIDE, head=found.head) == report(found, GUIDE)
 
 
@@ -72,26 +166,40 @@ def test_before_the_beginning_there_is_nothing(found: Journal):
     assert header_only["head"] == found.events[0].prev
 
 
+def test_a_clock_that_went_back_cuts_no_hole(found: Journal):
+    """What follows the first later event was not yet there, whatever time it claims."""
+    lines = lines_of(list(OPENING), "demo", GUIDE_REF)
+    lines[12] = lines[12].replace(ts_of(12).encode(), ts_of(3).encode())
+    for number in range(13, len(lines)):
+        event = journal.decode_line(lines[number])
+        lines[number] = lines[number].replace(event.prev.encode(), journal.line_hash(lines[number - 1]).encode())
+    told = parsed(*lines)
+    assert told.problems == ()
+    assert [event.seq for event in cut(told, as_of=ts_of(5)).events] == [1, 2, 3, 4, 5]
+
+
 def test_a_head_of_another_journal_is_not_found(found: Journal):
     with pytest.raises(Problem) as caught:
         report(found, GUIDE, head="0" * 64)
     assert caught.value.code == "head-not-found"
 
 
-def test_every_difference_of_a_kept_report_is_named(found: Journal):
-    rebuilt = plain(report(found, GUIDE))
-    kept = plain(rebuilt)
-    assert isinstance(kept, dict) and isinstance(rebuilt, dict)
-    kept["steps"][4]["items"][0]["status"] = "observed"
-    del kept["mode"]
-    kept["extra"] = 1
-    kept["timeline"].pop()
-    assert compare(kept, rebuilt) == (
-        "extra: not in the journal",
-        "mode: missing in the report",
-        f"steps[4].items[0].status: observed in the report, {rebuilt['steps'][4]['items'][0]['status']} in the journal",
-        "timeline: 39 in the report, 40 in the journal",
-    )
+def test_as_of_now_only_what_is_different_is_named():
+    lines = lines_of([*OPENING, confirmed(ENDPOINT)], "demo", GUIDE_REF)
+    same = report(parsed(*lines), GUIDE, now=NOW)["now"]
+    assert (same["differences"], same["torn_bytes"], same["at"]) == ([], 0, NOW)
+    more = [*OPENING, confirmed(ENDPOINT), FieldSet(item="endpoint/pe-weu", field="private_ip", value="10.20.1.7")]
+    longer = parsed(*lines_of(more, "demo", GUIDE_REF), tail=b'{"torn')
+    document = report(longer, GUIDE, as_of=ts_of(21), now=NOW)
+    told = document["now"]
+    assert (document["events"], told["events"], told["torn_bytes"]) == (21, 22, 6)
+    changed = {(one["where"], one["what"]): (one["was"], one["is"]) for one in told["differences"]}
+    was, is_ = changed["step 3 pe-weu", "status"]
+    assert (was, is_.partition(":")[0]) == ("attested", "stale")
+    assert changed["step 3 pe-weu", "confirmation"][1].endswith("(does not count)")
+
+
+# ---------------------------------------------------------------- the chain of the cut
 
 
 def test_damage_is_shown_and_the_rest_is_read(found: Journal, tmp_path: Path):
@@ -99,19 +207,128 @@ def test_damage_is_shown_and_the_rest_is_read(found: Journal, tmp_path: Path):
     path = tmp_path / "changed.jsonl"
     path.write_bytes(content)
     document = report(journal.read(path), GUIDE)
-    assert document["chain"]["intact"] is False
-    assert document["chain"]["problems"][0]["code"] == "chain-broken"
+    (problem,) = document["chain"]["problems"]
+    assert (document["chain"]["intact"], problem["code"]) == (False, "chain-broken")
+    assert document["chain"]["broken_at"] == problem["line"]
+    assert document["verdict"]["word"] == "not trusted"
     assert document["events"] == 40
+    trusted = [moment["seq"] for moment in document["timeline"] if moment["trusted"]]
+    assert trusted == list(range(1, problem["line"] - 1))
     text = as_text(document)
-    assert "chain intact" not in text
+    assert f"broken at line {problem['line']}" in text
     assert "was changed after it was written" in text
 
 
-def test_the_text_says_what_the_json_says(found: Journal):
-    document = report(found, GUIDE)
-    text = as_text(document)
-    for step in document["steps"]:
-        assert f"{step['number']} {step['title']}" in text
-        assert step["status"] in text
-    assert document["head"] in text
-    assert "claimed, not proven" in text
+def test_damage_after_the_cut_is_none_of_the_cut(found: Journal, tmp_path: Path):
+    lines = found.path.read_bytes().splitlines()
+    before = report(found, GUIDE, as_of=ts_of(20))
+    lines[30] = lines[30].replace(b"ada", b"eve")
+    damaged = parsed(*lines, tail=b'{"half')
+    assert damaged.problems
+    assert report(damaged, GUIDE, as_of=ts_of(20)) == before
+    told = report(damaged, GUIDE, as_of=ts_of(20), now=NOW)["now"]
+    assert (told["chain"]["broken_at"], told["torn_bytes"]) == (31, 6)
+
+
+def test_lines_that_can_not_be_read_do_not_shift_the_cut(found: Journal):
+    lines = found.path.read_bytes().splitlines()
+    lines[10] = b"{}"
+    damaged = parsed(*lines)
+    taken = cut(damaged, head=journal.line_hash(lines[25]))
+    assert (taken.head, taken.events[-1].seq, taken.broken_at) == (journal.line_hash(lines[25]), 25, 11)
+    assert cut(damaged, as_of=ts_of(25)) == taken
+
+
+# ---------------------------------------------------------------- comparing
+
+
+def test_what_the_journal_went_on_with_is_no_difference(found: Journal):
+    lines = found.path.read_bytes().splitlines()
+    for kept in (report(parsed(*lines[:31]), GUIDE, now=NOW), report(found, GUIDE, as_of=ts_of(30), now=NOW)):
+        for later in (parsed(*lines), parsed(*lines, tail=b'{"torn'), parsed(*lines[:31], tail=b'{"torn')):
+            assert differences(later, GUIDE, plain(kept)) == ()
+    cut_off = TornLineCut(bytes=6, sha256="0" * 64, kept_in="x")
+    after = parsed(*lines_of([*much_wrong(), cut_off], "demo", GUIDE_REF))
+    assert differences(after, GUIDE, plain(report(journal_of(*much_wrong()), GUIDE))) == ()
+
+
+def test_a_report_of_a_journal_that_was_changed_since_differs(found: Journal):
+    kept = plain(report(found, GUIDE, as_of=ts_of(20)))
+    lines = found.path.read_bytes().splitlines()
+    for number in (10, 20):  # in the middle, and the very line the report ends with
+        changed = list(lines)
+        changed[number] = changed[number].replace(b'"ada"', b'"eve"')
+        told = differences(parsed(*changed), GUIDE, kept)
+        assert f"timeline[seq {number}].by: ada@build-01 in the report, eve@build-01 in the journal" in told
+        assert any(one.startswith("chain.intact: ") for one in told)
+        assert any(one.startswith("head: ") for one in told) == (number == 20)
+    with pytest.raises(Problem) as caught:
+        differences(parsed(*lines[:15]), GUIDE, kept)
+    assert caught.value.code == "head-not-found"
+
+
+def test_every_difference_of_a_kept_report_is_named(found: Journal):
+    rebuilt = plain(report(found, GUIDE))
+    kept = copy.deepcopy(rebuilt)
+    kept["steps"][4]["items"][0]["status"] = "observed"
+    del kept["mode"]
+    kept["extra"] = 1
+    del kept["timeline"][7]
+    kept["timeline"][1]["trusted"] = 1
+    assert sorted(compare(kept, rebuilt)) == [
+        "extra: not in the journal; the report says 1",
+        "mode: missing in the report; the journal says self-service",
+        "steps[id dns].items[where step 5 dpe-01 pe-weu].status: observed in the report, "
+        f"{rebuilt['steps'][4]['items'][0]['status']} in the journal",
+        "timeline[seq 2].trusted: 1 in the report, true in the journal",
+        f"timeline[seq 8]: missing in the report; the journal says {one_line(json.dumps(rebuilt['timeline'][7]))}",
+    ]
+    kept = copy.deepcopy(rebuilt)
+    kept["timeline"][3], kept["timeline"][4] = kept["timeline"][4], kept["timeline"][3]
+    assert compare(kept, rebuilt) == ("timeline: in another order",)
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict | list) and value:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, one in pairs:
+            yield from leaves(one, (*path, key))
+    else:
+        yield path
+
+
+def test_whatever_is_changed_in_a_report_is_named():
+    rebuilt = plain(report(journal_of(*much_wrong()), GUIDE))
+    changed = copy.deepcopy(rebuilt)
+    paths = list(leaves(rebuilt))
+    assert len(paths) > 500
+    for top, *path in paths[::7]:
+        parent, last = ({top: changed[top]}, top) if not path else (changed[top], path[-1])
+        for key in path[:-1]:
+            parent = parent[key]
+        kept, parent[last] = parent[last], "something else"
+        assert compare(parent if not path else changed[top], {top: kept} if not path else rebuilt[top]), (top, path)
+        parent[last] = kept
+    assert changed == rebuilt
+
+
+def test_a_changed_time_or_head_is_named(found: Journal):
+    kept = plain(report(found, GUIDE, as_of=ts_of(20)))
+    for as_of in (ts_of(10), ts_of(25), "soon", None):
+        assert any(one.startswith("as_of: ") for one in differences(found, GUIDE, {**kept, "as_of": as_of}))
+    last = plain(report(found, GUIDE))
+    assert any(one.startswith("as_of: ") for one in differences(found, GUIDE, {**last, "as_of": NOW}))
+    assert differences(found, GUIDE, {**kept, "head": last["head"]})
+
+
+# ---------------------------------------------------------------- what the screen counts
+
+
+def test_the_screen_counts_what_the_report_counts():
+    from wizard.statements import NEVER_OBSERVED, reviewed
+
+    for data in (OPENING, much_wrong(), (*OPENING, proof(DNS, "records", "good", seen()))):
+        told, counted = report(journal_of(*data), GUIDE)["counts"], reviewed(journal_of(*data), GUIDE).counts
+        for word in ("observed", "attested", "reported", "failed", "stale"):
+            assert counted[word] == told[word]
+        assert counted[NEVER_OBSERVED] == told["never_observed"]

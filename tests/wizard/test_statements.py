@@ -16,47 +16,32 @@ from state.events import (
     DONE,
     GOOD,
     NOT_YET,
-    OBSERVED,
     REPORTED,
     Attested,
     ChangeFinished,
     ChangeStarted,
     Data,
     EnvironmentSet,
-    Evidence,
     FieldSet,
     Found,
     GuideRef,
     ItemRemoved,
     ProbeConsented,
     ProcessStarted,
-    ProofWaived,
     RouteChosen,
 )
-from state.journal import Journal
 from state.problem import Problem
-from state.snapshot import fold
-from tests.setups import DPM, VALUES, data_of, make_setup
+from tests.setups import DPM, VALUES, make_setup
 from tests.setups import GUIDE as GUIDE_REF
 from tests.state.make_journal import lines_of, ts_of
-from tests.wizard.engine import DNS, ENDPOINT, GUIDE, MARK, UPDATE, finding, step_of, view_of
+from tests.wizard.engine import DNS, ENDPOINT, GUIDE, MARK, UPDATE, step_of
+from tests.wizard.proofs import HOSTILE, OPENING, confirmed, journal_of, places_before_mark, proof, seen, waived
 from wizard import timeline
-from wizard.guide import ItemStep
 from wizard.places import Places
 from wizard.review import describe, report
 from wizard.reviewing import open_for_review
 from wizard.statements import NEVER_OBSERVED, Reviewed, Statement, reviewed
 from wizard.timeline import BEFORE
-
-OPENING = data_of(20)
-"""Everything typed for one subscription, endpoint and dpe; no proof yet."""
-
-HOSTILE = "\x1b]0;owned\x07\x1b[2Jfine\u202e\r\nnext"
-
-
-def journal_of(*data: Data, guide: GuideRef = GUIDE_REF) -> Journal:
-    """A journal of these events, not on disk."""
-    return journal.parse(Path("/nowhere/demo.jsonl"), b"\n".join(lines_of(list(data), "demo", guide)) + b"\n")
 
 
 def of(*data: Data) -> Reviewed:
@@ -66,54 +51,6 @@ def of(*data: Data) -> Reviewed:
 
 def last(*data: Data) -> Statement:
     return of(*data).statements[-1]
-
-
-def proof(place: ItemStep, check: str, verdict: str = GOOD, *evidence: Evidence, text: str = "seen") -> Found:
-    """A finding for the values as they are after OPENING."""
-    snapshot = fold(journal_of().header, journal_of(*OPENING).events)
-    found = finding(snapshot, place, check, verdict)
-    return Found(
-        step=found.step,
-        items=found.items,
-        check=check,
-        verdict=verdict,
-        text=text,
-        todo="ask the DNS team",
-        fingerprint=found.fingerprint,
-        evidence=evidence,
-    )
-
-
-def confirmed(place: ItemStep, *, answers: str | None = None) -> Attested:
-    """The confirmation of a step's text for the values as they are after OPENING."""
-    view = view_of(fold(journal_of().header, journal_of(*OPENING).events), place)
-    attest = view.step.attest
-    assert attest is not None
-    return Attested(
-        step=place.step,
-        items=place.items,
-        text_id=attest.id,
-        revision=attest.revision,
-        text=attest.text(view),
-        fingerprint=view.fingerprint(attest.id, attest.revision),
-        answers_sha256=answers,
-    )
-
-
-def waived(place: ItemStep, reason: str = "the cluster is sealed") -> ProofWaived:
-    return ProofWaived(step=place.step, items=place.items, reason=reason, fingerprint=confirmed(place).fingerprint)
-
-
-def seen(grade: str = OBSERVED, answer: str = '{"addresses":["10.20.1.4"]}') -> Evidence:
-    return Evidence(
-        source="DNS",
-        request=f"A and AAAA {DPM}",
-        answer=answer,
-        sha256="b7" * 32,
-        ts=ts_of(1),
-        identity="10.20.0.2",
-        grade=grade,
-    )
 
 
 def rows(statement: Statement, label: str) -> list[str]:
@@ -250,11 +187,6 @@ def test_only_a_waiver_for_the_values_as_they_are_goes_on_without_proof():
     later = of(*first, waived(MARK), confirmed(MARK), other)
     assert later.statements[-3].stale is True
     assert later.unproven == ()
-
-
-def places_before_mark() -> list[ItemStep]:
-    pairs = [ItemStep("connectivity"), ItemStep("register", ("subscription/main",)), ENDPOINT]
-    return [*pairs, ItemStep("resource-id", ENDPOINT.items), DNS, ItemStep("redeploy")]
 
 
 def test_as_of_an_earlier_time_is_the_review_of_that_time():
