@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.message import Message
 from textual.widget import Widget
 
 from screens.grid import PLAIN, QUIET, Lines, ink, join, row, word, wrapped
@@ -35,6 +36,17 @@ _STATES = {WORSE: "failed", OTHER_ANSWER: "stale", BETTER: "ok", AS_RECORDED: "o
 _PINS = {SAME: "ok", OTHER: "failed", NOT_PINNED: "waiting"}
 PIN_ROWS = (2, 6)
 """Rows that say whom we ask, on a short screen and on a tall one, where that is not whom the setup is pinned to."""
+
+
+class Above(Lines):
+    """Lines that move what is below them when they become more or fewer."""
+
+    class Resized(Message):
+        """They did, and it was drawn."""
+
+    def on_resize(self) -> None:
+        """Tells the page."""
+        self.post_message(self.Resized())
 
 
 class LiveReviewPage(ReviewPage):
@@ -86,7 +98,7 @@ class LiveReviewPage(ReviewPage):
 
     def more(self) -> Iterator[Widget]:
         """How the look goes, and how it ended."""
-        yield Lines(self._again_lines, id="again")
+        yield Above(self._again_lines, id="again")
 
     # ------------------------------------------------------------ looking
 
@@ -124,16 +136,17 @@ class LiveReviewPage(ReviewPage):
     def _tick(self) -> None:
         """How far it is; what is shown below stays as it is until the look has ended."""
         if self._looking is not None and self.is_attached:
-            self.query_one("#again", Lines).again()
-            self.call_after_refresh(self._point)
+            self.query_one(Above).again()
+
+    def on_above_resized(self) -> None:
+        """What is below it has moved, and with it where the cursor belongs."""
+        self._point()
 
     def _again_shown(self) -> None:
         if self.is_attached:
             self.setup_changed()
             self._list.refresh()
             self._show_keys()
-            # The rows above the list may be more or fewer now.
-            self.call_after_refresh(self._point)
 
     def action_back(self) -> None:
         """Stops looking; when nothing is looked at, goes back."""

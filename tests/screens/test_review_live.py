@@ -116,7 +116,7 @@ async def test_it_stays_live_while_it_looks_and_shows_what_it_found(
         assert "the same cluster" not in mine.text
         assert "Now ✗ failed worse resolves here to 20.1.2.3[/] Do next Look." in mine.evidence
         assert "Now · not repeated: it needs a probe" in mine.evidence
-        assert "now worse" in mine.cursor_row
+        await mine.until(lambda: "now worse" in mine.cursor_row)
         assert await out_of_view(mine.app, mine.pilot) == []
         await mine.press("f6")
         kept = {place.number for place in mine.app.screen.query_one(PlacesView)._entries}

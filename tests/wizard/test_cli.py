@@ -181,6 +181,23 @@ def test_a_changed_journal_and_another_head_are_one(shell: Shell, tmp_path: Path
     assert shell("review", str(copy), "-o", "text", "--expect", head).returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--kube-context", "c"], "--kube-context says where --live looks"),
+        (["--tenant", "t"], "--tenant says where --live looks"),
+        (["--live", "--verify", "report.json"], "--live goes with"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_where_to_look_is_said_only_when_it_looks(
+    shell: Shell, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+):
+    path = str(shell.state / "setups" / "prod.jsonl")
+    assert main(["review", path, "-o", "text", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_a_changed_byte_is_named_with_its_line(shell: Shell, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Some bytes of every line but the last, whose hash is in no other line: that one the head tells."""
     content = (shell.state / "setups" / "prod.jsonl").read_bytes()
@@ -424,8 +441,10 @@ def at_terminal(
         (["new", "dev"], NEW),
         (["new", "dev", "--guide", "ataccama-azure", "--mode", "self-service"], NEW),
         (["resume", "real"], "Resume(name='real')"),
-        (["review", "prod"], "Review(target='prod', as_of=None)"),
-        (["review", "prod", "--as-of", "2026-11-22"], "Review(target='prod', as_of='2026-11-22')"),
+        (["review", "prod"], "Review(target='prod', as_of=None, live=None)"),
+        (["review", "prod", "--as-of", "2026-11-22"], "Review(target='prod', as_of='2026-11-22', live=None)"),
+        (["review", "prod", "--live"], "Review(target='prod', as_of=None, live={})"),
+        (["review", "prod", "--live", "--tenant", "T"], "Review(target='prod', as_of=None, live={'tenant_id': 'T'})"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
