@@ -222,8 +222,9 @@ def test_a_changed_name_of_the_guide_is_named_with_its_line(
     path = shell.state / "setups" / "prod.jsonl"
     copy.write_bytes(path.read_bytes().replace(b"ataccama-azure", b"ataccama-azurd", 1))
     assert main(["review", str(copy), "-o", "text"]) == 1
-    said = capsys.readouterr().err
-    assert re.search(r"✗ line [12]: .*There is no guide ataccama-azurd", said, re.DOTALL)
+    said = capsys.readouterr().out
+    assert re.search(r"chain is broken at line [12]\b", said)
+    assert "There is no guide ataccama-azurd" in said
 
 
 def test_a_changed_last_line_and_a_cut_tail_are_told_by_the_head(

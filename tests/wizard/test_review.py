@@ -68,7 +68,7 @@ def test_every_step_and_item_is_in_it(found: Journal):
     assert looked["evidence"][0]["source"] == "DNS"
     assert (looked["counts"], looked["stale"]) == (False, "an input changed since")
     assert dns["never_observed"] is True
-    assert dns["not_looked"] == ["Azure's DNS records"]
+    assert dns["not_looked"] == ["Inside the cluster", "Azure's DNS records"]
     assert document["sandbox"] is True
 
 

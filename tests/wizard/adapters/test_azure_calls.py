@@ -968,6 +968,7 @@ async def test_a_call_that_is_stuck_is_ended(arm, process, monkeypatch):
     await looker.identity()  # so that the child is there, and the deadline is the call's
     monkeypatch.setattr(adapter, "CALL_TIMEOUT", 0.001)
     arm.on("GET", "/subscriptions", stuck)
+    arm.on("DELETE", ONE, stuck)
     with pytest.raises(Problem) as caught:
         await looker.subscriptions()
     assert caught.value.code == "azure-timeout"
