@@ -302,7 +302,7 @@ class Run:
             if needed is None or not deciding(needed):
                 continue
             self._say(f"  {self._label(needed, place)}: looking again")
-            for finding in await session.look(place, closes=True):
+            for finding in await session.look(place):
                 self._say(f"    {finding.check}: {finding.verdict}, {finding.text}")
             status = session.status().item_steps[place]
             if status.status == FAILED and not self._answers.word(step, UNPROVEN_REASON):

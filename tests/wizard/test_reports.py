@@ -191,11 +191,13 @@ def test_the_schema_says_everything_and_allows_nothing_else():
             for one in schema:
                 yield from objects(one)
 
-    found = list(objects(SCHEMA))
+    # What is found by looking again is as open as what it is found in.
+    of_the_journal = {key: one for key, one in SCHEMA["properties"].items() if key != "live"}
+    found = list(objects({**SCHEMA, "properties": of_the_journal}))
     assert len(found) > 20
     for schema in found:
         assert schema["additionalProperties"] is False
-        assert schema["required"] == [key for key in schema["properties"] if key != "live"]
+        assert schema["required"] == list(schema["properties"])
     wrong = {**json.loads(json.dumps(report(journal_of(), GUIDE))), "extra": 1}
     assert list(jsonschema.Draft202012Validator(SCHEMA).iter_errors(wrong))
 
