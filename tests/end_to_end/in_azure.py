@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
@@ -89,6 +90,15 @@ def send(info: Info, method: str, resource: str, body: dict[str, Any] | None = N
     )
     with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=info["ca_file"])):
         pass
+
+
+def gone(info: Info, resource: str) -> bool:
+    """Whether Azure no longer knows a resource."""
+    try:
+        send(info, "GET", resource)
+    except urllib.error.HTTPError as error:
+        return error.code == 404
+    return False
 
 
 def group_of(info: Info) -> str:

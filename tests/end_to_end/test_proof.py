@@ -10,7 +10,7 @@ import pytest
 
 from state.problem import EXIT_BAD, EXIT_OK
 from tests.end_to_end.harness import Answer, Machine, changed, finishes, until
-from tests.end_to_end.in_azure import ENDPOINT, LINK, RECORD, ZONE, Info, group_of, resources, send, zone_of
+from tests.end_to_end.in_azure import LINK, RECORD, ZONE, Info, gone, group_of, resources, send, zone_of
 
 pytestmark = pytest.mark.slow
 
@@ -165,6 +165,7 @@ def test_what_changes_behind_our_back_is_drift(machine4: Machine, kubectl: Path)
         machine4.asked_helm(info, "rollback", info["release"], "2", "-n", info["namespace"])
         assert check(machine4).code == EXIT_OK
 
-        send(info, "DELETE", f"{group_of(info)}/providers/Microsoft.Network/privateEndpoints/pe-dpe-weu")
-        there(info, ENDPOINT, 0)
+        endpoint = f"{group_of(info)}/providers/Microsoft.Network/privateEndpoints/pe-dpe-weu"
+        send(info, "DELETE", endpoint)
+        until(lambda: gone(info, endpoint), "the end of the endpoint")
         assert "there is no Private Endpoint" in drifted(machine4, 3, "endpoint")["is"]
