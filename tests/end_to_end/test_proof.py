@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from state.problem import EXIT_BAD, EXIT_OK
+from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK
 from tests.end_to_end.harness import Answer, Machine, changed, finishes, until
 from tests.end_to_end.in_azure import LINK, RECORD, ZONE, Info, gone, group_of, resources, send, zone_of
+from wizard.sandbox import faults as known
 
 pytestmark = pytest.mark.slow
 
@@ -169,3 +170,47 @@ def test_what_changes_behind_our_back_is_drift(machine4: Machine, kubectl: Path)
         send(info, "DELETE", endpoint)
         until(lambda: gone(info, endpoint), "the end of the endpoint")
         assert "there is no Private Endpoint" in drifted(machine4, 3, "endpoint")["is"]
+
+
+PROBES = "app.kubernetes.io/managed-by=privatelink-wizard"
+
+
+def probe_pods(info: Info, kubectl: Path) -> list[str]:
+    """The short-lived pods that are in the cluster."""
+    where = ["--kubeconfig", info["kubeconfig"], "-n", info["namespace"]]
+    command = [kubectl, *where, "get", "pods", "-l", PROBES, "-o", "name"]
+    return subprocess.run(command, check=True, capture_output=True, timeout=60, text=True).stdout.split()
+
+
+def probes_of(machine: Machine) -> list[str]:
+    """What the journal says of them."""
+    return [one["type"] for one in machine.events("demo") if one["type"].startswith("probe_")]
+
+
+def test_a_pod_looks_where_exec_may_not_and_is_removed_whatever_happens(machine4: Machine, kubectl: Path):
+    with machine4.sandbox(known.EXEC_FORBIDDEN, azure=True) as info:
+        refused = machine4.run("demo", Path(info["answers_file"]))
+        assert refused.code == EXIT_NOT_YET, refused.all
+        assert "may not run commands in pods" in refused.err
+        assert probes_of(machine4) == ["probe_consented"]
+
+        allowed = machine4.wizard("check", "demo", "--allow-probe-pod", "-o", "json")
+        assert findings(allowed, 5)[INSIDE]["text"].startswith("private inside the cluster")
+        (seen,) = findings(allowed, 5)[INSIDE]["evidence"]
+        assert "in pod privatelink-wizard-probe-" in seen["request"]
+        assert probe_pods(info, kubectl) == []
+        assert probes_of(machine4) == ["probe_consented", "probe_consented", "probe_started", "probe_ended"]
+
+        # Consented to once: from now on every look may use one.
+        looking = machine4.start("check", "demo", "--step", "5")
+        until(lambda: probe_pods(info, kubectl), "the pod")
+        looking.kill()
+        looking.communicate()
+        assert machine4.events("demo")[-1]["type"] == "probe_started"
+        left = probe_pods(info, kubectl)
+        assert left == [f"pod/{machine4.events('demo')[-1]['data']['pod']}"]
+        answers = changed(
+            info["answers_file"], machine4.home / "pod.yml", lambda document: document.update(probe="pod")
+        )
+        finishes(machine4, info, answers)
+        assert probe_pods(info, kubectl) == []

@@ -29,6 +29,7 @@ from tests.wizard.engine import SUBSCRIPTION as REGISTERED
 from wizard.actions.azure_proof import (
     check_endpoint,
     check_endpoint_id,
+    check_other_endpoints,
     check_records,
     check_subscription,
     message_of_last_look,
@@ -207,6 +208,33 @@ async def test_no_endpoint_yet_and_no_address_yet():
     world.endpoint_there(ENDPOINT_ID, ALIAS)
     finding = await endpoint(world, private_ip=None)
     assert finding.verdict == NOT_YET and IP in finding.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "says"),
+    [
+        ({}, BAD, "another endpoint leads to this service from the same VNet: pe-twin in rg-net-data"),
+        ({"connection": DISCONNECTED}, BAD, "left over: pe-twin in rg-net-data"),
+        ({"provisioning": FAILED}, BAD, "left over: pe-twin"),
+        ({"subnet_id": f"{OTHER_VNET}/subnets/a"}, GOOD, "no other endpoint"),  # another VNet may have its own
+        ({"service": "another.service"}, GOOD, "no other endpoint"),
+    ],
+)
+async def test_a_second_endpoint_to_the_service_is_found(changes: dict[str, Any], verdict: str, says: str):
+    world = World()
+    world.endpoint_there(ENDPOINT_ID, ALIAS)
+    twin = f"{GROUP}/providers/Microsoft.Network/privateEndpoints/pe-twin"
+    world.endpoint_there(twin, **{"service": ALIAS, **changes})
+    found = await check_other_endpoints(view_of(snapshot(), ENDPOINT), Readers(azure=world))
+    assert (found.verdict, says in found.text) == (verdict, True), found.text
+    assert answer(found.evidence[0])["count"] == 2
+
+
+async def test_the_endpoints_own_setup_is_no_other():
+    world = World()
+    world.endpoint_there(ENDPOINT_ID, ALIAS)
+    found = await check_other_endpoints(view_of(snapshot(), ENDPOINT), Readers(azure=world))
+    assert found.verdict == GOOD
 
 
 async def test_an_auditor_may_look_with_an_identity_of_their_own():

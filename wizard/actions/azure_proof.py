@@ -20,6 +20,7 @@ from wizard.actions.azure_facts import (
     step_with,
     who,
 )
+from wizard.actions.endpoint_notes import others_in
 from wizard.actions.endpoint_states import (
     dead,
     differences,
@@ -39,6 +40,7 @@ from wizard.current import current_finding
 from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import Readers
+from wizard.text import one_line
 from wizard.together import together
 from wizard.view import View
 
@@ -186,6 +188,33 @@ def _judge_address(found: Endpoint, entered: str) -> Verdict:
     if entered not in found.addresses:
         return BAD, f"{approved}, but its private IP is {addresses}, not {entered}", "Correct the private IP."
     return GOOD, f"{approved}; its private IP is {entered}", ""
+
+
+async def check_other_endpoints(view: View, readers: Readers) -> Finding:
+    """No other endpoint leads to the service from the same VNet: neither a second one, nor one that is left over."""
+    azure = azure_of(readers)
+    resource, service, subnet = endpoint_id(view), needed(view, "link_service"), needed(view, "subnet")
+    subscription = needed(view, "subscription_id")
+    async with together() as looks:
+        identifying = looks.create_task(azure.identity())
+        listing = looks.create_task(azure.endpoints(subscription))
+    identity, listed = identifying.result(), listing.result()
+    others = others_in(view, listed, resource, service, subnet)
+    request = f"/subscriptions/{subscription}/providers/{NAMESPACE}/privateEndpoints"
+    answer = {"count": len(listed), "others": sorted(f"{one.id} {one.provisioning} {one.connection}" for one in others)}
+    seen = _seen(request, answer, identity)
+    if not others:
+        return Finding(GOOD, "no other endpoint leads to this service from the same VNet", "", (seen,))
+    dead = [one for one in others if is_dead(one)]
+    first = (dead or list(others))[0]
+    more = f", and {len(others) - 1} more" if len(others) > 1 else ""
+    where = f"{one_line(first.name)} in {group_of(first.id)}{more}"
+    if dead:
+        text = f"an endpoint to this service is left over: {where}, {in_words(first)}"
+        todo = f"Where nobody needs it, delete it: az network private-endpoint delete --ids {first.id}"
+        return Finding(BAD, text, todo, (seen,))
+    text = f"another endpoint leads to this service from the same VNet: {where}; DNS names one of them"
+    return Finding(BAD, text, "Use that one here, or delete the one that no DNS record names.", (seen,))
 
 
 async def check_endpoint_id(view: View, readers: Readers, *, key: str = "endpoint_id") -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,15 +125,7 @@ async def _approval_note(azure: AzureReader, subscription: str, wanted: WantedEn
 
 async def _others_note(view: View, azure: AzureReader, subscription: str, wanted: WantedEndpoint) -> str:
     """Names what connects to the service from the VNet already and is not of this setup: likely it is the one meant."""
-    ours = [wanted.id, *_ids_in_setup(view)]
-    network = network_of(wanted.subnet_id)
-    found = [
-        one
-        for one in await azure.endpoints(subscription)
-        if same_service(one.service, wanted.service)
-        and same_id(network_of(one.subnet_id), network)
-        and not any(same_id(one.id, mine) for mine in ours)
-    ]
+    found = others_in(view, await azure.endpoints(subscription), wanted.id, wanted.service, wanted.subnet_id)
     if not found:
         return ""
     named = "; ".join(map(_named, found[:_SHOWN]))
@@ -142,6 +134,21 @@ async def _others_note(view: View, azure: AzureReader, subscription: str, wanted
     return (
         f"{'another endpoint connects' if len(found) == 1 else 'other endpoints connect'} to the same service from "
         f"the same VNet: {named}{more}: {asks}? Then enter its name, resource group and subnet instead."
+    )
+
+
+def others_in(
+    view: View, listed: Iterable[Endpoint], resource: str, service: str, subnet_id: str
+) -> tuple[Endpoint, ...]:
+    """Of the endpoints listed those that lead to the service from the subnet's VNet, and are not of this setup."""
+    ours = [resource, *_ids_in_setup(view)]
+    network = network_of(subnet_id)
+    return tuple(
+        one
+        for one in listed
+        if same_service(one.service, service)
+        and same_id(network_of(one.subnet_id), network)
+        and not any(same_id(one.id, mine) for mine in ours)
     )
 
 

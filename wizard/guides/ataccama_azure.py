@@ -175,6 +175,12 @@ async def _endpoint(view: View, readers: Readers) -> Finding:
     return await check_endpoint(view, readers)
 
 
+async def _other_endpoints(view: View, readers: Readers) -> Finding:
+    from wizard.actions.azure_proof import check_other_endpoints
+
+    return await check_other_endpoints(view, readers)
+
+
 async def _endpoint_id(view: View, readers: Readers) -> Finding:
     from wizard.actions.azure_proof import check_endpoint_id
 
@@ -425,7 +431,10 @@ CREATE_ENDPOINT = Step(
     obstacles=("dead_endpoint",),
     message=_vendor_message,
     usual=(20.0, 90.0),
-    checks=(Check("endpoint", "Private Endpoint", _AZURE_HINT, _endpoint, deadline=60.0),),
+    checks=(
+        Check("endpoint", "Private Endpoint", _AZURE_HINT, _endpoint, deadline=60.0),
+        Check("other-endpoints", "Other endpoints", _AZURE_HINT, _other_endpoints, proves=False, deadline=60.0),
+    ),
     attest=Attestation(
         "endpoint-approved",
         1,
