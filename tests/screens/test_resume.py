@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from state.problem import Problem
 from state.store import Store
 from tests.screens.harness import LARGE, SIZES, SMALL, out_of_view, places_in, shown, text_of, until
 from tests.setups import GUIDE as REFERENCE
+from tests.state import make_journal
 from tests.state.make_journal import ACTOR, lines_of
 from tests.wizard.engine import DNS, ENDPOINT, MARK, UPDATE, finding, snapshot_of
 from tests.wizard.test_status import FILLED, attested, change, ended, waiver
@@ -144,7 +146,9 @@ async def test_an_empty_setup_has_only_where_it_was_left(tmp_path: Path):
         assert "Changed since" not in body and "Others owe" not in body and "Still good" not in body
 
 
-async def test_a_finished_setup_is_opened_not_gone_on_with(tmp_path: Path):
+async def test_a_finished_setup_is_opened_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    # Of today: what was seen long ago is to be looked at again.
+    monkeypatch.setattr(make_journal, "BEGIN", datetime.now(UTC) - timedelta(hours=3))
     done = [*UNTIL_6, *SEEN_7, waiver()]
     async with _back(tmp_path, [*done, attested(MARK, *done)], size=SMALL) as (app, _):
         assert "[ Open step 8 ]" in text_of(app)

@@ -559,7 +559,7 @@ async def test_every_step_with_what_it_rests_on(tmp_path: Path, size: Size):
         await mine.press(*["down"] * 2)
         # What is stale, with the values that it was found for.
         await mine.until(lambda: "5 DNS records" in mine.evidence)
-        assert "Resolver of this machine advises only State ! stale" in mine.evidence
+        assert "Resolvers from here advises only State ! stale" in mine.evidence
         assert "It was given for other values than those that stand now" in mine.evidence
         assert "Azure's DNS records State never looked at" in mine.evidence
         await mine.press("ctrl+y")

@@ -97,7 +97,7 @@ async def test_what_was_found_before_it_was_stopped_is_kept(tmp_path: Path):
     async with _many(tmp_path, 3) as (app, pilot, setup, _):
         setup.look_all()
         going = _going(setup)
-        await until(pilot, lambda: going.done == going.total - 2 * 3)
+        await until(pilot, lambda: going.done == going.total - 3 * 3)
         titles = [title for title, _, _ in app.screen.commands()]  # type: ignore[attr-defined]
         assert "Stop checking" in titles
         await app.screen.run_action("stop_looking")
