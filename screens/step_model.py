@@ -371,9 +371,13 @@ def _choices(
         choices.append(
             Choice(PRESS, f"Portal: {button}", f"Presses {button} in the sandbox's portal, as you would do.")
         )
-    if inside := _look_inside(setup, view, status):
+    inside = _look_inside(setup, view, status)
+    if inside is not None and view.step.needs_observed:
+        choices.insert(0, inside)  # proof first: without it nothing else here is worth much
+    elif inside is not None:
         choices.append(inside)
-    if view.step.checks:
+    # ^r looks in any case.
+    if view.step.checks and (inside is None or len(choices) < MOST_BESIDE_NEXT):
         choices.append(look)
     if work is not None and work.lines:
         choices.append(Choice(WHOLE_LOG, "Log", f"Log: all {work.lines} lines; the token is not in it."))

@@ -144,7 +144,7 @@ def whole_job(terminal: Terminal) -> None:
 
 def proven(terminal: Terminal) -> None:
     """Step 8, on proof: the look from inside the cluster, which is asked for once."""
-    terminal.wait("needs proof first")
+    terminal.wait("[ Look inside ]")
     look_inside(terminal)
     terminal.wait("writes the words above with your name")
     terminal.send("Enter")
