@@ -299,7 +299,8 @@ class Run:
             return
         for place in unobserved(session.view(item_step), session.status().item_steps):
             needed = session.guide.step(place.step)
-            if needed is None or not deciding(needed):
+            told = any(one == place for one, _ in self.result.problems)
+            if told or needed is None or not deciding(needed):
                 continue
             self._say(f"  {self._label(needed, place)}: looking again")
             for finding in await session.look(place):
