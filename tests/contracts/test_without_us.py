@@ -67,6 +67,7 @@ def test_a_changed_byte_in_the_middle_is_found_with_its_line(verify: Verifier, c
     assert f"head {verify.head}" in said, "the head alone would not have told"
 
 
+@pytest.mark.slow
 def test_only_the_head_tells_a_changed_last_line_and_a_cut_one(verify: Verifier, content: bytes):
     lines = content.splitlines(keepends=True)
     changed = [*lines[:-1], lines[-1].replace(b"ada", b"adb")]

@@ -103,6 +103,7 @@ def test_killed_at_step_5_and_resumed(machine4: Machine):
     assert [event["data"]["field"] for event in new] == ["minio_host"]
 
 
+@pytest.mark.slow
 def test_a_second_writer_is_offered_review(machine4: Machine):
     with opened(machine4, "new", "prod") as first:
         first.wait("Preflight")

@@ -147,6 +147,7 @@ def test_only_helms_login_file_holds_the_token_while_helm_runs(private: Private,
     private.nothing_left(checked.all, reviewed.all)
 
 
+@pytest.mark.slow
 def test_a_variable_with_the_token_reaches_no_child_even_when_the_token_came_from_a_file(private: Private):
     """The user may have exported it for another program."""
     private.machine.extra_env["ELSEWHERE"] = f"password={private.token};"

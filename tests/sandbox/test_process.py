@@ -342,6 +342,7 @@ def test_a_running_sandbox_with_a_server_down_is_joined_too(serve, tmp_path):
         assert info.registry == first.info["registry"]
 
 
+@pytest.mark.slow
 def test_a_sandbox_that_nobody_runs_is_started_by_who_joins_and_ends_with_it(tmp_path):
     with joined(tmp_path / "sandbox", helm=NO_HELM) as info:
         first = objects(json.loads(info.to_json()))

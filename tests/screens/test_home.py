@@ -12,6 +12,8 @@ from screens.home import HomePage
 from tests.screens.harness import LARGE, SIZES, SMALL, out_of_view, places_in, shown, text_of, until
 from tests.setups import make_setup
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,6 +198,7 @@ def test_where_to_look_is_said_only_when_it_looks(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_changed_byte_is_named_with_its_line(shell: Shell, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Some bytes of every line but the last, whose hash is in no other line: that one the head tells."""
     content = (shell.state / "setups" / "prod.jsonl").read_bytes()

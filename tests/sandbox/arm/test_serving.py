@@ -72,6 +72,7 @@ class Serving:
         self.process.communicate(timeout=20)
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_an_endpoint_it_goes_on(tmp_path, monkeypatch):
     first = Serving(tmp_path / "sandbox")
     try:
@@ -110,6 +111,7 @@ def test_what_it_says_about_itself(tmp_path, monkeypatch):
             assert again == info
 
 
+@pytest.mark.slow
 def test_a_fault_reaches_azure(tmp_path, monkeypatch):
     with running(tmp_path / "sandbox", ["pending-forever"], helm=NO_HELM) as info:
         made = Clients(json.loads(info.to_json()), monkeypatch).begin_endpoint().result(20)
@@ -121,6 +123,7 @@ def test_every_fault_says_what_one_sees():
     assert {"arm-throttled", "arm-slow", "arm-forbidden", "arm-connection-dropped", "arm-token-expired"} < set(FAULTS)
 
 
+@pytest.mark.slow
 def test_a_sandbox_of_before_there_was_azure_gets_one(tmp_path, monkeypatch):
     """Its profile has neither the ports nor the keys, and keeps everything else."""
     with running(tmp_path / "sandbox", helm=NO_HELM) as info:
