@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from state import journal
-from state.events import FieldSet, GuideRef, TornLineCut
+from state.events import BAD, COULD_NOT_LOOK, GOOD, Data, FieldSet, GuideRef, TornLineCut
 from state.journal import Journal
 from state.problem import Problem
 from tests.setups import GUIDE as GUIDE_REF
@@ -332,3 +332,13 @@ def test_the_screen_counts_what_the_report_counts():
         for word in ("observed", "attested", "reported", "failed", "stale"):
             assert counted[word] == told[word]
         assert counted[NEVER_OBSERVED] == told["never_observed"]
+
+
+def test_what_others_are_answered_is_no_alarm_where_the_cluster_is_answered_rightly():
+    def failed(*more: Data) -> list[str]:
+        document = report(journal_of(*OPENING, proof(DNS, "resolver-here", BAD), *more), GUIDE)
+        return [alarm["where"] for alarm in document["alarms"] if alarm["kind"] == "failed"]
+
+    assert failed() == ["step 5 dpe-01 pe-weu"]
+    assert failed(proof(DNS, "cluster-lookup", GOOD)) == []
+    assert failed(proof(DNS, "cluster-lookup", COULD_NOT_LOOK)) == ["step 5 dpe-01 pe-weu"]
