@@ -34,9 +34,8 @@ from screens.step_model import (
     missing_fields,
     probed,
 )
-from state.events import BAD
 from state.problem import Problem
-from wizard.current import current_finding, current_waiver
+from wizard.current import bad_findings, current_waiver
 from wizard.guide import ALREADY_DONE, BY_EXEC, BY_POD, DO_IT_FOR_ME, HAND_OFF, SAME, Change, Doer, ItemStep, Plan
 from wizard.status import (
     unobserved,
@@ -183,11 +182,7 @@ async def confirm(app: WizardApp, page: StepPage, place: ItemStep) -> None:
         if missing:
             await _needs_proof(app, page, place, missing)
             return
-    bad = [
-        record.data
-        for check in view.step.checks
-        if (record := current_finding(view, check)) is not None and record.data.verdict == BAD
-    ]
+    bad = bad_findings(view)
     if bad and not await _against_the_look(app, bad[0].text, bad[0].todo):
         return
     if ALREADY_DONE in view.step.routes:

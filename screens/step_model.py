@@ -9,8 +9,7 @@ from screens.chrome import Choice
 from screens.field import FieldModel
 from screens.times import when
 from state.clock import now
-from state.events import BAD
-from wizard.current import current_attestation, current_finding, current_waiver, drift_of, why_stale
+from wizard.current import bad_findings, current_attestation, current_waiver, drift_of, why_stale
 from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, ItemStep, Plan, Step
 from wizard.status import (
     EMPTY,
@@ -289,12 +288,7 @@ def _callout(view: View, found: Status, problem: Problem | None) -> Callout | No
     """The worst that is known: a look that found it bad, or a change that failed."""
     if problem is not None:
         return None  # shown in full by itself
-    bad = [
-        record.data
-        for check in view.step.checks
-        if (record := current_finding(view, check)) is not None and record.data.verdict == BAD
-    ]
-    if bad:
+    if bad := bad_findings(view):
         return Callout(FAILED, bad[0].text, tuple(one for one in (bad[0].todo,) if one))
     if found.status in (FAILED, STALE):
         return Callout(found.status, "; ".join(found.reasons) or found.status)

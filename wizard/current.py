@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from state.clock import seconds_between
-from state.events import BAD, NOT_YET
+from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET
 from wizard.guide import Check
 from wizard.view import View
 
 if TYPE_CHECKING:
-    from state.events import Attested, ProofWaived
+    from state.events import Attested, Found, ProofWaived
     from state.snapshot import ChangeRecord, Recorded, RecordedFinding
 
 INPUT_CHANGED = "an input changed since"
@@ -100,3 +100,18 @@ def current_waiver(view: View) -> ProofWaived | None:
     if record is None or attest is None or record.data.fingerprint != view.fingerprint(attest.id, attest.revision):
         return None
     return record.data
+
+
+def settled(view: View) -> bool | None:
+    """What the checks that settle the matter say; None when there are none, or none could look."""
+    records = [current_finding(view, check) for check in view.step.checks if check.settles]
+    said = [record.data.verdict for record in records if record and record.data.verdict != COULD_NOT_LOOK]
+    return all(verdict == GOOD for verdict in said) if said else None
+
+
+def bad_findings(view: View) -> tuple[Found, ...]:
+    """What was found bad and still counts; nothing where the last word is good, whatever others are answered."""
+    if settled(view):
+        return ()
+    records = (current_finding(view, check) for check in view.step.checks)
+    return tuple(record.data for record in records if record is not None and record.data.verdict == BAD)

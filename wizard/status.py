@@ -16,6 +16,7 @@ from wizard.current import (
     drift_of,
     last_change,
     last_finding,
+    settled,
     why_stale,
 )
 from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, Check, Field, Guide, ItemStep, Step
@@ -316,7 +317,7 @@ def handed_off(view: View) -> bool:
 
 
 def _stale(view: View, *, confirmed: bool) -> tuple[str, ...]:
-    said = confirmed or _settled(view) is True
+    said = confirmed or settled(view) is True
     stale = []
     for check in deciding(view.step):
         record = last_finding(view, check)
@@ -346,17 +347,10 @@ def _all_good(view: View) -> bool:
     suffices, where there are some."""
     must = [_is_good(view, check) for check in view.step.checks if check.proves]
     enough = [_is_good(view, check) for check in view.step.checks if check.suffices]
-    settled = _settled(view)
-    if settled is None:
-        settled = any(enough) or not enough
-    return bool(must or enough) and all(must) and settled
-
-
-def _settled(view: View) -> bool | None:
-    """What the checks that settle the matter say; None when there are none, or none could look."""
-    records = [current_finding(view, check) for check in view.step.checks if check.settles]
-    said = [record.data.verdict for record in records if record and record.data.verdict != COULD_NOT_LOOK]
-    return all(verdict == GOOD for verdict in said) if said else None
+    last_word = settled(view)
+    if last_word is None:
+        last_word = any(enough) or not enough
+    return bool(must or enough) and all(must) and last_word
 
 
 def _is_good(view: View, check: Check) -> bool:

@@ -45,7 +45,7 @@ from tests.wizard.engine import (
     view_of,
     with_step,
 )
-from wizard.current import Drift, drift_of
+from wizard.current import Drift, bad_findings, drift_of
 from wizard.guide import Attestation, Check, Finding, Guide, ItemStep
 from wizard.status import ACTION, STATUSES, derive, field_states
 
@@ -304,6 +304,17 @@ def dns(*verdicts: str, said: bool = False, records: str = "") -> str:
 )
 def test_a_look_from_inside_the_cluster_is_the_last_word(verdict: str, records: str, said: bool, wanted: str):
     assert dns(*([verdict] if verdict else []), said=said, records=records) == wanted
+
+
+def test_what_others_are_answered_is_bad_only_until_the_cluster_is_answered_rightly():
+    def bad(*more: Data) -> list[str]:
+        return [one.check for one in bad_findings(view_of(snapshot_of(*FILLED, *more), DNS))]
+
+    here = finding(BASE, DNS, "resolver-here", BAD)
+    assert bad(here) == ["resolver-here"]
+    assert bad(here, finding(BASE, DNS, "cluster-lookup", GOOD)) == []
+    assert bad(here, finding(BASE, DNS, "cluster-lookup", BAD)) == ["cluster-lookup", "resolver-here"]
+    assert bad(here, FieldSet(item="dpe/dpe-01", field="dpm_host", value="dpm-2.example.link")) == []
 
 
 def test_the_last_step_asks_for_the_look_from_inside_the_cluster():
