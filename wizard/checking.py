@@ -161,7 +161,7 @@ def _finding(view: View, check: Check, record: RecordedFinding) -> dict[str, Any
         "since": record.since,
         "ts": record.ts,
         "stale": why_stale(view, check) or None,
-        "drift": drift and {"was": drift.was, "until": drift.until, "is": drift.found, "since": drift.since},
+        "drift": drift.told() if drift else None,
         "evidence": [msgspec.to_builtins(seen) for seen in found.evidence],
     }
 

@@ -53,7 +53,7 @@ def why_stale(view: View, check: Check) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What was proven and is no longer so, though nobody changed anything here (issue: drift since the last look).
+    """What was proven and is no longer so, though nobody changed anything here.
 
     `was` is what was found last when it was good, at `until`; `found` what was found first at `since`.
     """
@@ -63,8 +63,9 @@ class Drift:
     found: str
     since: str
 
-    def __str__(self) -> str:
-        return f"was: {self.was} (last seen {self.until}); is: {self.found} (since {self.since})"
+    def told(self) -> dict[str, str]:
+        """For a document: what was, until when it was seen, what is, and since when."""
+        return {"was": self.was, "until": self.until, "is": self.found, "since": self.since}
 
 
 def drift_of(view: View, check: Check) -> Drift | None:

@@ -568,7 +568,7 @@ def _finding(view: View | None, record: RecordedFinding) -> dict[str, Any]:
         "owes": data.owes,
         "counts": None if stale is None else not stale,
         "stale": stale or None,
-        "drift": {"was": drift.was, "until": drift.until, "is": drift.found, "since": drift.since} if drift else None,
+        "drift": drift.told() if drift else None,
         "grade": grade_of(data.evidence),
         "since": record.since,
         **_who(record),

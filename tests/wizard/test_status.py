@@ -355,7 +355,7 @@ def drift(*more: Data) -> Drift | None:
 def test_what_was_proven_and_is_no_longer_so_is_drift():
     found_now = drift(found(GOOD), found(BAD))
     assert found_now == Drift("release is good", NOW, "release is bad", NOW)
-    assert str(found_now) == f"was: release is good (last seen {NOW}); is: release is bad (since {NOW})"
+    assert found_now.told() == {"was": "release is good", "until": NOW, "is": "release is bad", "since": NOW}
     assert drift(found(GOOD), found(COULD_NOT_LOOK), found(NOT_YET)) is not None
 
 
