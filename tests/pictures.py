@@ -68,7 +68,8 @@ async def rehearsal(machine: Machine) -> None:
             await asyncio.to_thread(walk)
         rule = "\n" + "=" * 80 + "\n"
         home = str(machine.home)
-        text = rule.join(recorder.frames).replace(home, "~")
+        # Where things lie on the machine that drew it is nobody's business.
+        text = rule.join(recorder.frames).replace(home, "~").replace(str(HELM_4), "helm")
         title = "A rehearsal in the sandbox, by keyboard at 80x24 (`make sandbox`), screen by screen."
         (DOCS / "rehearsal.txt").write_text(f"{title}\n{rule}{text}\n")
 
