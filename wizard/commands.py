@@ -155,16 +155,18 @@ async def _check(
     ours = environment_is_ours(snapshot, current_actor("check"))
     way = _consent(snapshot, allow_probe_pod=allow_probe_pod) if ours else NO_PROBE
     recorded: Snapshot | None = None
-    async with _ports_of(snapshot, probing=way != NO_PROBE) as (readers, writers), AsyncExitStack() as stack:
+    left = bool(snapshot.probes) and ours
+    async with _ports_of(snapshot, probing=left or way != NO_PROBE) as (readers, writers), AsyncExitStack() as stack:
         # A pod is written down before it is made; for anything else nobody is held up while we look.
-        session = _opened(stack, store, name, guide) if way == BY_POD else None
+        session = _opened(stack, store, name, guide) if left or way == BY_POD else None
         if session is not None:
             session.readers, session.writers = readers, writers
             session.consent(way)
             await _sweep(session)
             looks = session.looking()
         else:
-            looks = replace(readers, inside=Consented(writers.probe, BY_EXEC) if writers.probe else None)
+            may = writers.probe is not None and way != NO_PROBE
+            looks = replace(readers, inside=Consented(writers.probe, BY_EXEC) if writers.probe and may else None)
         found = await _found(guide, snapshot, steps, looks)
         # What could not be asked at all, for want of an environment, takes nothing away from what was found before.
         if ours and (session := session or _opened(stack, store, name, guide)) is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from state.events import COULD_NOT_LOOK, NOT_YET
-from wizard.current import current_attestation, current_finding, current_waiver, last_change
+from wizard.current import current_attestation, current_finding, current_waiver, last_change, last_finding
 from wizard.guide import ALREADY_DONE, DO_IT_FOR_ME, YOU, Guide, ItemStep, Step
 from wizard.relations import Relations
 from wizard.status import (
@@ -326,11 +326,13 @@ def _again(view: View) -> str:
 
 
 def _newer_version(view: View) -> str:
-    """The chart version that was entered after this step was last done; empty when there is none."""
+    """The chart version that was entered after this step was last done, or found done; empty when there is none."""
     change = last_change(view)
+    good = (record.good for check in deciding(view.step) if (record := last_finding(view, check)) is not None)
+    done = max((*(seen.seq for seen in good if seen is not None), change.started.seq if change else 0))
     for state in field_states(view):
         recorded = view.snapshot.values.get(state.owner, {}).get(state.field.key)
-        newer = change is not None and recorded is not None and recorded.seq > change.started.seq
+        newer = recorded is not None and recorded.seq > done > 0
         if state.field.kind == "chart-version" and state.state == OK and newer:
             return state.value
     return ""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import msgspec
 import pytest
 
 from state.events import BAD, COULD_NOT_LOOK, DONE, GOOD, NOT_YET, ChangeFinished, ChangeStarted, Data, FieldSet
@@ -21,6 +24,7 @@ from tests.wizard.engine import (
     view_of,
 )
 from wizard.actions.cluster_lookup import CACHED, cluster_lookup
+from wizard.evidence import evidence
 from wizard.guide import BY_EXEC, BY_POD, Finding
 from wizard.ports import DnsAnswer, InsideAnswer, Readers, Writers
 
@@ -142,6 +146,15 @@ async def test_right_after_the_change_the_old_answer_is_stale_and_later_it_is_wr
     other = written(("dpe/dpe-02", "endpoint/pe-eus"))
     assert (await look(public, *other, now=soon)).verdict == BAD
     assert (await look(Inside(RIGHT), *written(), now=soon)).verdict == GOOD
+
+
+@pytest.mark.parametrize(("ttl", "verdict"), [(3600, NOT_YET), (5, BAD), ("x", BAD), (-1, BAD), (10**9, BAD)])
+async def test_a_record_is_kept_as_long_as_its_ttl(ttl: Any, verdict: str):
+    answer = json.dumps({"host": DPM, "record": {"addresses": [IN], "ttl": ttl}})
+    right = finding(snapshot_of(*BASE), DNS, "records", GOOD)
+    told = msgspec.structs.replace(right, evidence=(evidence("Azure", "GET A/@", answer, "ada"),))
+    public = Inside({DPM: (OUT,), MINIO: (OUT,)})
+    assert (await look(public, *written(), told, now="2026-11-22T12:20:00.000000Z")).verdict == verdict
 
 
 async def test_records_that_are_right_point_at_what_stands_before_them():

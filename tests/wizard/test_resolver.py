@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pytest
 
 from state.events import BAD, COULD_NOT_LOOK, GOOD, FieldSet
+from state.snapshot import fold
 from tests.setups import DPM, MINIO, VALUES
-from tests.wizard.engine import DNS, Resolver, items, snapshot_of, view_of
+from tests.wizard.engine import DNS, Resolver, event, items, snapshot_of, view_of
 from wizard.actions.resolver import judge, resolver_here
 from wizard.guide import ItemStep
 from wizard.ports import DnsAnswer, Readers
@@ -74,3 +76,37 @@ async def test_evidence_is_the_same_for_the_same_answer_in_another_order():
 def test_without_an_address_nothing_is_good():
     verdict, _, _ = judge([DnsAnswer(DPM, (IN,), "s")], frozenset(), "asked from here")
     assert verdict == BAD
+
+
+@dataclass
+class TwoResolvers:
+    """This machine's resolver, and another one."""
+
+    here: Resolver
+    named: Resolver
+
+    async def resolve(self, host: str, server: str | None = None) -> DnsAnswer:
+        return await (self.named if server else self.here).resolve(host, server)
+
+
+@pytest.mark.parametrize(
+    ("here", "named", "verdict", "says"),
+    [
+        (IN, IN, GOOD, ("private, asked from here", "private, asked of 10.20.0.10")),
+        (OUT, IN, BAD, ("still public, asked from here", "private, asked of 10.20.0.10")),
+        (IN, OUT, BAD, ("private, asked from here", "still public, asked of 10.20.0.10")),
+    ],
+)
+async def test_a_named_server_is_asked_beside_this_machines(here: str, named: str, verdict: str, says: tuple[str, str]):
+    both = TwoResolvers(Resolver(dict.fromkeys((DPM, MINIO), (here,))), Resolver(dict.fromkeys((DPM, MINIO), (named,))))
+    named_one = FieldSet(item="dpe/dpe-01", field="dns_server", value="10.20.0.10")
+    view = view_of(fold(SNAPSHOT.header, [event(100, named_one)], SNAPSHOT), DNS)
+    found = await resolver_here(
+        view, Readers(dns=both), hosts=("dpm_host", "minio_host"), address="private_ip", server="dns_server"
+    )
+    assert found.verdict == verdict
+    assert [part.split(": ")[0] for part in found.text.split("; ")] == list(says)
+    assert [seen.request.partition(" from ")[2] for seen in found.evidence] == [
+        *["this machine's resolver"] * 2,
+        *["10.20.0.10"] * 2,
+    ]

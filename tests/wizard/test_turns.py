@@ -216,8 +216,9 @@ def test_what_is_gated_is_not_mine_however_it_stands():
 
 def test_what_is_stale_says_how_to_make_it_good_again():
     version = FieldSet(item="dpe/dpe-01", field="version", value="16.3.0")
-    assert mine(*UNTIL_6, *SEEN_7, version) == ["step 7, dpe-01: check Update DPE again"]
-    assert mine(*UNTIL_6, change(), ended(DONE), *SEEN_7, version) == ["step 7, dpe-01: upgrade to 16.3.0"]
+    for done in ((), (change(), ended(DONE))):
+        assert mine(*UNTIL_6, *done, *SEEN_7, version) == ["step 7, dpe-01: upgrade to 16.3.0"]
+    assert mine(*UNTIL_6, found(BAD), version) == ["step 7, dpe-01: check Update DPE again"]
     host = FieldSet(item="dpe/dpe-01", field="dpm_host", value="dpm-2.example.link")
     assert mine(*UNTIL_6, host)[0] == "step 5, dpe-01 pe-weu: confirm DNS records again"
 

@@ -19,8 +19,8 @@ from wizard.ports import Readers
 from wizard.view import View
 
 CACHED = 300.0
-"""Seconds for which caches between the cluster and a zone may go on with the answer of before: the TTL that public
-records and the absence of one (RFC 2308) usually have, and as long as Azure's own resolver keeps either."""
+"""Seconds for which caches between the cluster and a zone may go on with the answer of before, at least: the TTL that
+public records and the absence of one (RFC 2308) usually have. A record with a longer TTL is kept as long as that."""
 
 ALLOW = (
     "Choose Look inside at the DNS step, which asks for your consent; unattended, `probe: exec` in the answers file or "
@@ -73,8 +73,7 @@ def _judge(view: View, found: Situation, wanted: frozenset[str], records: str) -
     if found.word == PRIVATE:
         return GOOD, f"private inside the cluster: {found.said}", ""
     right = ", ".join(sorted(wanted))
-    if (age := _age_of_change(view)) is not None and age < CACHED:
-        left = CACHED - age
+    if (age := _age_of_change(view)) is not None and (left := _cached(view, records) - age) > 0:
         text = (
             f"stale: inside the cluster {found.said}; DNS was changed {age:.0f} s ago, and caches keep the old answer"
         )
@@ -97,6 +96,22 @@ def _way_on(view: View, records: str) -> str:
         "Azure's records are right, so the cluster does not ask Azure: its VNet's DNS servers must forward to "
         "168.63.129.16, or the cluster is in another VNet than the one named here."
     )
+
+
+def _cached(view: View, records: str) -> float:
+    """Seconds for which an older answer may be kept: the longest TTL among Azure's records as they were seen last."""
+    record = view.snapshot.findings.get((view.step.id, view.items, records))
+    ttls = [_ttl(seen.answer) for seen in record.data.evidence] if record is not None else []
+    return max((CACHED, *ttls))
+
+
+def _ttl(answer: str) -> float:
+    """The TTL in the evidence of a record set; 0 where there is none, also in a journal that others wrote."""
+    try:
+        found = json.loads(answer)["record"]["ttl"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return 0.0
+    return float(found) if isinstance(found, int) and 0 < found <= 7 * 86400 else 0.0
 
 
 def _age_of_change(view: View) -> float | None:
