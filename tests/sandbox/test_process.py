@@ -122,6 +122,7 @@ def objects(info: dict[str, Any]) -> dict[str, str]:
 def test_serve_prints_one_object_and_ends_cleanly(serve, number):
     serving = serve()
     assert tuple(serving.info) == KEYS
+    assert all(serving.info.values()), "every key is filled"
     assert serving.info["format"] == FORMAT
     code, rest, errors = serving.end(number)
     assert (code, rest) == (0, "")

@@ -27,6 +27,9 @@ def test_az_makes_an_endpoint_and_its_dns(tmp_path):
         assert wished["privateLinkServiceConnectionState"]["status"] == "Approved"
         nic = run("network", "nic", "show", *group, "-n", "nic-pe")
         assert nic["ipConfigurations"][0]["privateIPAddress"] == "10.60.1.4"
+        found = run("network", "private-endpoint", "show", *group, "-n", "pe-dpe-weu")
+        assert (found["id"], found["provisioningState"]) == (made["id"], "Succeeded")
+        assert [one["id"] for one in run("network", "vnet", "list", *group)] == [info.vnet_id]
         subnet = run("network", "vnet", "subnet", "show", "--ids", info.subnet_id)
         assert len(subnet["ipConfigurations"]) == 1
 
