@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from state.events import (
+    COULD_NOT_LOOK,
     GOOD,
     Actor,
     Attested,
@@ -60,8 +61,9 @@ class Recorded(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """When something was last found good, in which words, and for which inputs; `seq` is that event's number."""
+    """What was found at some time, and for which inputs; `seq` is that event's number."""
 
+    verdict: str
     text: str
     ts: str
     seq: int
@@ -71,20 +73,25 @@ class Seen(msgspec.Struct, frozen=True):
 class RecordedFinding(Recorded[Found], frozen=True):
     """The latest finding of a check. `since`: time of the first of the current run of equal verdicts.
 
-    `good`: the last one that was good, which may be this one; None when it never was.
+    `good`: the last one that was good, `answered`: the last one that was an answer, and not that nobody could look;
+    each may be this one, and is None when there never was one.
     """
 
     since: str
     good: Seen | None = None
+    answered: Seen | None = None
 
     @classmethod
     def after(cls, before: RecordedFinding | None, data: Found, *, ts: str, actor: Actor, seq: int) -> RecordedFinding:
         """The record of `data`, found at `ts`, after an earlier one of the same check."""
         since = before.since if before is not None and before.data.verdict == data.verdict else ts
-        good = before.good if before is not None else None
+        good, answered = (before.good, before.answered) if before is not None else (None, None)
+        seen = Seen(data.verdict, data.text, ts, seq, data.fingerprint)
+        if data.verdict != COULD_NOT_LOOK:
+            answered = seen
         if data.verdict == GOOD:
-            good = Seen(data.text, ts, seq, data.fingerprint)
-        return cls(data, ts, actor, seq, since, good)
+            good = seen
+        return cls(data, ts, actor, seq, since, good, answered)
 
 
 class ChangeRecord(msgspec.Struct, frozen=True):

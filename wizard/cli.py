@@ -138,7 +138,7 @@ def doctor(context: click.Context, /, output: str, namespace: str, **where: str 
 @app.command()
 @click.argument("name")
 @click.option("--step", metavar="N", help="Only this step, by number or id.")
-@click.option("--allow-probe-pod", is_flag=True, help="Consent to a short-lived pod for the lookup inside the cluster.")
+@click.option("--allow-probe-pod", is_flag=True, help="Consent, from now on, to a short-lived pod for the look inside.")
 @OUTPUT
 @STATE_DIR
 @click.pass_context

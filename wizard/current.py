@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from state.clock import seconds_between
-from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET
+from state.events import BAD, GOOD, NOT_YET
 from wizard.guide import Check
 from wizard.view import View
 
 if TYPE_CHECKING:
     from state.events import Attested, Found, ProofWaived
-    from state.snapshot import ChangeRecord, Recorded, RecordedFinding
+    from state.snapshot import ChangeRecord, Recorded, RecordedFinding, Seen
 
 INPUT_CHANGED = "an input changed since"
 
@@ -42,13 +42,30 @@ def current_finding(view: View, check: Check) -> RecordedFinding | None:
 def why_stale(view: View, check: Check) -> str:
     """Why the last finding of `check` no longer counts; empty when it does, and when there is none."""
     record = last_finding(view, check)
-    if record is None:
-        return ""
-    if record.data.fingerprint != view.fingerprint(check.id, check.revision):
+    return _why_stale(view, check, record.data.fingerprint, record.ts) if record is not None else ""
+
+
+def _why_stale(view: View, check: Check, fingerprint: str, ts: str) -> str:
+    if fingerprint != view.fingerprint(check.id, check.revision):
         return INPUT_CHANGED
-    if view.now and seconds_between(record.ts, view.now) > check.validity:
+    if view.now and seconds_between(ts, view.now) > check.validity:
         return f"looked at over {check.validity / _DAY:g} days ago"
     return ""
+
+
+def last_answer(view: View, check: Check) -> Seen | None:
+    """The last answer of `check` that still counts. That nobody could look since takes it back no more than it says
+    something itself."""
+    record = last_finding(view, check)
+    seen = record.answered if record is not None else None
+    return seen if seen is not None and not why_answer_stale(view, check) else None
+
+
+def why_answer_stale(view: View, check: Check) -> str:
+    """Why the last answer of `check` no longer counts; empty when it does, and when there is none."""
+    record = last_finding(view, check)
+    seen = record.answered if record is not None else None
+    return _why_stale(view, check, seen.fingerprint, seen.ts) if seen is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +121,9 @@ def current_waiver(view: View) -> ProofWaived | None:
 
 
 def settled(view: View) -> bool | None:
-    """What the checks that settle the matter say; None when there are none, or none could look."""
-    records = [current_finding(view, check) for check in view.step.checks if check.settles]
-    said = [record.data.verdict for record in records if record and record.data.verdict != COULD_NOT_LOOK]
+    """What the checks that settle the matter say; None when there are none, or none ever had an answer that counts."""
+    answers = [last_answer(view, check) for check in view.step.checks if check.settles]
+    said = [answer.verdict for answer in answers if answer is not None]
     return all(verdict == GOOD for verdict in said) if said else None
 
 

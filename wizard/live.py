@@ -356,11 +356,21 @@ def _unknown(kind: str, pinned: Mapping[str, str | None] | None, problem: Proble
 
 def exit_code(live: Live) -> int:
     """1 when something is bad or worse than recorded, 3 when something that decides is not yet so or could not be
-    looked at, else 0. What only advises counts when it is bad; what is not repeated does not count."""
-    if any(look.verdict == BAD or look.difference == WORSE for look in live.looks):
-        return EXIT_BAD
+    looked at, else 0. What only advises counts when it is bad, but not where the last word was good when it was
+    recorded: it is not repeated here, and an auditor's machine may be answered otherwise. What is not repeated does not
+    count."""
+    settled = {(look.step.id, look.items) for look in live.looks if _is_last_word(look)}
+    for look in live.looks:
+        outvoted = not look.check.decides and (look.step.id, look.items) in settled
+        if (look.verdict == BAD or look.difference == WORSE) and not outvoted:
+            return EXIT_BAD
     unsure = any(look.check.decides and look.verdict in (NOT_YET, COULD_NOT_LOOK) for look in live.looks)
     return EXIT_NOT_YET if unsure or any(pin.state == OTHER for pin in live.pins) else EXIT_OK
+
+
+def _is_last_word(look: Again) -> bool:
+    recorded = look.recorded
+    return look.check.settles and look.current and recorded is not None and recorded.data.verdict == GOOD
 
 
 def document(live: Live) -> dict[str, Any]:

@@ -82,6 +82,7 @@ class OpenSetup:
     _round_task: asyncio.Task[None] | None = None
     _sign_in_task: asyncio.Task[None] | None = None
     _sweep_task: asyncio.Task[None] | None = None
+    _signed_in_meanwhile: bool = False
     _adapters: AsyncExitStack = field(default_factory=AsyncExitStack)
     _held: list[Secret] = field(default_factory=list)
     lists: Lists = field(init=False)
@@ -174,6 +175,8 @@ class OpenSetup:
             require_pinned(self.session.snapshot, identity)
             await self.lists.forget()  # somebody else may see other things
             signing.end(identity)
+            # A round goes on with what it has read: its looks at Azure are made again after it.
+            self._signed_in_meanwhile = self.round is not None and self.round.running
             self._take_up()
         except Problem as problem:
             signing.end(identity, problem)
@@ -406,7 +409,7 @@ class OpenSetup:
                 self.guide,
                 snapshot,
                 self.guide.steps,
-                self.session.readers,
+                self.session.looking(),
                 places=going.works,
                 each=each,
                 told=lambda place, unseen: going.works[place].missed(unseen),
@@ -424,6 +427,9 @@ class OpenSetup:
                     work.finish(problem, state=state)
             self.not_saved = self.writer.stopped
             self.on_change()
+        if self._signed_in_meanwhile:
+            self._signed_in_meanwhile = False
+            self._take_up()
 
     def _still_so(self, place: ItemStep, work: Work, found: Found, before: Snapshot) -> bool:
         """Whether what a round found is about what is there now: nothing was changed there, or entered, meanwhile."""

@@ -245,8 +245,8 @@ class ClusterProbe(Protocol):
         """
         ...
 
-    async def sweep(self, namespace: str, mark: str) -> tuple[str, ...]:
-        """Remove pods of `by_pod` with this mark that a killed program left; returns their names."""
+    async def sweep(self, namespace: str, mark: str, pods: frozenset[str]) -> tuple[str, ...]:
+        """Remove those of `pods` that `by_pod` made with this mark and a killed program left; returns their names."""
         ...
 
 

@@ -164,6 +164,7 @@ class _Source:
         self._turns = asyncio.Semaphore(AT_ONCE.get(name, _OTHERS_AT_ONCE))
         self._reads: dict[Any, _Read] = {}
         self._health: dict[str, _Health] = {}
+        self._running: set[asyncio.Task[Any]] = set()
 
     def __getattr__(self, method: str) -> Any:
         asked = getattr(self._port, method)
@@ -177,8 +178,8 @@ class _Source:
         return read
 
     def tasks(self) -> list[asyncio.Task[Any]]:
-        """Every read that was begun."""
-        return [read.task for read in self._reads.values()]
+        """Every read that has not ended, also those that were given up and still put things in order."""
+        return list(self._running)
 
     def key(self, method: str, arguments: Sequence[Any], named: dict[str, Any]) -> Any:
         """What makes two reads the same."""
@@ -207,6 +208,8 @@ class _Source:
             read.task = asyncio.create_task(self._serve(read, health, ask))
             # Whoever asked may be gone when it fails.
             read.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._running.add(read.task)
+            read.task.add_done_callback(self._running.discard)
         clock = _clock.get()
         read.askers += 1
         try:
@@ -350,7 +353,8 @@ async def one_round(readers: Readers) -> AsyncIterator[Readers]:
     try:
         yield replace(readers, **shared)
     finally:
-        left = [task for source in sources.values() for task in source.tasks() if not task.done()]
+        left = [task for source in sources.values() for task in source.tasks()]
         for task in left:
-            task.cancel()
+            if not task.cancelling():
+                task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

@@ -125,6 +125,8 @@ class Session:
         journal = writer.journal
         self._snapshot = fold(journal.header, journal.events, head=writer.head)
         self._status: tuple[Snapshot, str, SetupStatus] | None = None
+        # Those of this session are removed by whoever makes them.
+        self._left_probes = frozenset(self._snapshot.probes)
         self.on_commit: Callable[[], None] = lambda: None
 
     # ------------------------------------------------------------ what is
@@ -357,17 +359,16 @@ class Session:
 
     async def sweep_probes(self) -> None:
         """Removes the short-lived pods that a killed program left. Raises Problem when the cluster does not let us."""
-        left = {record.data.namespace for record in self._snapshot.probes.values()}
+        left = [one.data for pod, one in self._snapshot.probes.items() if pod in self._left_probes]
         if self.writers.probe is None or self.readers.cluster is None or not left:
             return
         identity = await self.readers.cluster.identity()
-        for namespace in sorted(left):
-            mine = [one.data for one in self._snapshot.probes.values() if one.data.namespace == namespace]
-            if any(one.server != identity.server for one in mine):
-                continue  # they are in another cluster than the one this setup points to now
-            await self.writers.probe.sweep(namespace, self._mark)
-            for one in mine:
-                self.commit(ProbeEnded(pod=one.pod))
+        here = [one for one in left if one.server == identity.server]
+        for namespace in sorted({one.namespace for one in here}):
+            pods = frozenset(one.pod for one in here if one.namespace == namespace)
+            await self.writers.probe.sweep(namespace, self._mark, pods)
+            for pod in sorted(pods):
+                self.commit(ProbeEnded(pod=pod))
 
     @property
     def _mark(self) -> str:

@@ -14,9 +14,11 @@ from wizard.current import (
     current_finding,
     current_waiver,
     drift_of,
+    last_answer,
     last_change,
     last_finding,
     settled,
+    why_answer_stale,
     why_stale,
 )
 from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, Check, Field, Guide, ItemStep, Step
@@ -252,6 +254,13 @@ def _from_findings(view: View, grade: str) -> dict[str, tuple[str, ...]]:
     by_status: dict[str, tuple[str, ...]] = {}
     for check in deciding(view.step):
         record = current_finding(view, check)
+        if record is not None and record.data.verdict == COULD_NOT_LOOK and check.settles:
+            answer = last_answer(view, check)
+            if answer is not None and answer.verdict in _VERDICT_STATUS:
+                # What was found stays found until somebody can look again.
+                status = _VERDICT_STATUS[answer.verdict]
+                by_status[status] = (*by_status.get(status, ()), answer.text)
+            continue
         if record is None or record.data.verdict not in _VERDICT_STATUS:
             continue
         # Where a person has confirmed it, a look that could not be made takes nothing back, and a look at another way
@@ -320,12 +329,9 @@ def _stale(view: View, *, confirmed: bool) -> tuple[str, ...]:
     said = confirmed or settled(view) is True
     stale = []
     for check in deciding(view.step):
-        record = last_finding(view, check)
-        if record is None or current_finding(view, check) is not None or (said and check.suffices):
-            continue
-        if check.settles and record.data.verdict == COULD_NOT_LOOK:
-            continue
-        stale.append(f"{check.title}: {why_stale(view, check)}")
+        why = why_answer_stale(view, check) if check.settles else why_stale(view, check)
+        if why and not (said and check.suffices):
+            stale.append(f"{check.title}: {why}")
     attest = view.step.attest
     if attest and not (attest.unless_proven and _all_good(view)):
         attested = (view.step.id, view.items, attest.id) in view.snapshot.attestations
@@ -381,7 +387,8 @@ def _is_observed(view: View, status: Status) -> bool:
     there = view.of(status.item_step.step, status.item_step.items)
     if status.status != OBSERVED or not there.step.observed_by:
         return status.status == OBSERVED
-    return any(_is_good(there, check) for check in there.step.checks if check.id == there.step.observed_by)
+    proofs = [last_answer(there, check) for check in there.step.checks if check.id == there.step.observed_by]
+    return any(proof is not None and proof.verdict == GOOD for proof in proofs)
 
 
 def clashes(guide: Guide, snapshot: Snapshot) -> tuple[str, ...]:

@@ -12,21 +12,14 @@ import pytest
 
 from state.events import BAD, COULD_NOT_LOOK, DONE, GOOD, NOT_YET, ChangeFinished, ChangeStarted, Data, FieldSet
 from state.problem import Problem
+from state.store import Store
 from tests.setups import DPM, MINIO, VALUES
-from tests.wizard.engine import (
-    DNS,
-    Cluster,
-    finding,
-    items,
-    journalled,
-    opened,
-    snapshot_of,
-    view_of,
-)
+from tests.wizard.engine import ACTOR, DNS, GUIDE, Cluster, finding, items, journalled, opened, snapshot_of, view_of
 from wizard.actions.cluster_lookup import CACHED, cluster_lookup
 from wizard.evidence import evidence
 from wizard.guide import BY_EXEC, BY_POD, Finding
 from wizard.ports import DnsAnswer, InsideAnswer, Readers, Writers
+from wizard.session import Session
 
 IN, OUT = "10.20.1.4", "203.0.113.17"
 BASE: list[Data] = [
@@ -67,8 +60,8 @@ class Inside:
             raise Problem("cluster-forbidden", "You may not create pods.")
         return self._answer(name, hosts)
 
-    async def sweep(self, namespace: str, mark: str) -> tuple[str, ...]:
-        self.asked.append(f"sweep {namespace} {mark}")
+    async def sweep(self, namespace: str, mark: str, pods: frozenset[str]) -> tuple[str, ...]:
+        self.asked.append(f"sweep {namespace} {' '.join(pods)}")
         return ()
 
 
@@ -201,12 +194,17 @@ async def test_a_pod_whose_end_nobody_saw_is_swept(tmp_path):
     await session.look(DNS)
     (left,) = session.snapshot.probes.values()
     assert left.data.server == Cluster().server
+    await session.sweep_probes()
+    assert inside.asked == [], "whoever made it removes it; what is left is the next start's"
+    session._writer.close()
+    writer = Store(tmp_path / "state").open("demo")
+    session = Session(writer, GUIDE, ACTOR, readers=None, writers=Writers(probe=inside))
     session.readers = Readers(cluster=Cluster(server="https://other:443"))
     await session.sweep_probes()
     assert (len(session.snapshot.probes), inside.asked) == (1, []), "nothing is removed from another cluster"
     session.readers = Readers(cluster=Cluster())
     await session.sweep_probes()
     assert session.snapshot.probes == {}
-    assert [one.split()[0] for one in inside.asked] == ["sweep"]
+    assert inside.asked == [f"sweep dpe {left.data.pod}"]
     await session.sweep_probes()
     assert len(inside.asked) == 1, "there is nothing more to sweep"

@@ -11,9 +11,12 @@ import pytest
 
 from state.lock import Locked
 from state.problem import Problem
-from tests.wizard.engine import TOKEN, UPDATE, Cluster, Helm, attest_until, fill, refused, release
+from tests.setups import DPM, MINIO
+from tests.wizard.engine import DNS, TOKEN, UPDATE, Cluster, Helm, attest_until, fill, refused, release
+from tests.wizard.test_cluster_lookup import Inside
 from wizard.actions import helm_release
 from wizard.actions.values_file import read_values
+from wizard.guide import BY_EXEC
 from wizard.guides import DEFAULT
 from wizard.open_setup import OpenSetup, new_setup, open_setup
 from wizard.places import Places
@@ -216,6 +219,19 @@ async def test_a_round_looks_everywhere_and_counts(setup: OpenSetup):
     assert work is going.works[UPDATE] and not work.running
     assert (going.done, going.running) == (going.total, False)
     assert len(setup.session.snapshot.findings) == going.total
+
+
+async def test_a_round_looks_from_inside_the_cluster_where_that_was_allowed(setup: OpenSetup):
+    at_seven(setup, Helm(release(3, version="16.1.0")))
+    inside = Inside({DPM: ("10.20.1.4",), MINIO: ("10.20.1.4",)})
+    setup.session.writers = Writers(probe=inside)
+    setup.session.consent(BY_EXEC)
+    setup.look_all()
+    await setup.settled(UPDATE)
+    await setup.settled(DNS)
+    found = setup.session.snapshot.findings[DNS.step, DNS.items, "cluster-lookup"]
+    assert found.data.text.startswith("private inside the cluster")
+    assert inside.asked == ["dpe-7d9f"]
 
 
 async def test_a_round_records_nothing_of_what_changed_meanwhile(setup: OpenSetup):

@@ -58,4 +58,4 @@ async def test_inside_a_host_is_public_until_its_record_is_there(tmp_path: Path,
                     ):
                         break
             assert await both() == [public if fault else (("10.20.1.7",), ""), public]
-            assert await probe.sweep(info.namespace, "rehearsal") == ()
+            assert await probe.sweep(info.namespace, "rehearsal", frozenset(("rehearsal",))) == ()

@@ -24,7 +24,7 @@ from wizard.azure import ARecord, Endpoint, Subscription, Zone, ZoneLink
 from wizard.checking import Looked, look_at_all
 from wizard.guide import Check, Finding
 from wizard.ports import ClusterIdentity, DnsAnswer, Readers, Workload
-from wizard.round import AT_ONCE, one_round
+from wizard.round import AT_ONCE, deadline, one_round
 from wizard.session import look, run_check
 from wizard.view import View
 
@@ -206,6 +206,28 @@ async def test_who_stops_waiting_leaves_the_read_to_the_others():
         first.cancel()
         assert (await second).uid == "1"
     assert first.cancelled() and cluster.calls["identity"] == 1
+
+
+async def test_what_a_read_that_was_given_up_puts_in_order_is_waited_for():
+    """A short-lived pod is removed before the round ends, also when nobody waits for its answer any more."""
+    order = []
+
+    class Tidy:
+        async def identity(self) -> ClusterIdentity:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.02)
+                order.append("put in order")
+            raise AssertionError
+
+    async with one_round(Readers(cluster=Tidy())) as shared:  # type: ignore[arg-type]
+        assert shared.cluster is not None
+        with pytest.raises(TimeoutError):
+            async with deadline(0.01):
+                await shared.cluster.identity()
+    order.append("the round's end")
+    assert order == ["put in order", "the round's end"]
 
 
 async def test_a_read_that_nobody_waits_for_any_more_is_given_up_and_made_anew():

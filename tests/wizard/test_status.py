@@ -306,6 +306,30 @@ def test_a_look_from_inside_the_cluster_is_the_last_word(verdict: str, records: 
     assert dns(*([verdict] if verdict else []), said=said, records=records) == wanted
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "wanted"),
+    [
+        ((BAD, COULD_NOT_LOOK), "failed"),  # what was found stays found until somebody can look again
+        ((NOT_YET, COULD_NOT_LOOK), "not yet"),
+        ((GOOD, COULD_NOT_LOOK), "observed"),
+        ((BAD, COULD_NOT_LOOK, GOOD), "observed"),
+        ((GOOD, BAD, COULD_NOT_LOOK), "failed"),
+    ],
+)
+def test_a_look_that_could_not_be_made_takes_the_last_word_from_nobody(verdicts: tuple[str, ...], wanted: str):
+    assert dns(*verdicts, records=GOOD) == wanted
+    assert dns(*verdicts, records=GOOD, said=True) == wanted
+    seen = [*OBSERVED_7, finding(BASE, ENDPOINT, "endpoint", GOOD), finding(BASE, DNS, "records", GOOD)]
+    seen += [finding(BASE, DNS, "cluster-lookup", verdict) for verdict in verdicts]
+    missing = status_of(snapshot_of(*FILLED, *seen)).item_steps[MARK].reasons
+    assert (missing == ()) == (wanted == "observed")
+
+
+def test_the_last_answer_grows_old_whatever_came_since():
+    answers = [finding(BASE, DNS, "cluster-lookup", verdict) for verdict in (GOOD, COULD_NOT_LOOK)]
+    assert derive(GUIDE, snapshot_of(*FILLED, *answers), LATER).item_steps[DNS].status == "stale"
+
+
 def test_what_others_are_answered_is_bad_only_until_the_cluster_is_answered_rightly():
     def bad(*more: Data) -> list[str]:
         return [one.check for one in bad_findings(view_of(snapshot_of(*FILLED, *more), DNS))]

@@ -55,7 +55,10 @@ async def cluster_lookup(
         return Finding(COULD_NOT_LOOK, f"one of these is not entered yet: {', '.join(labels)}", "Enter them.")
     identity = await readers.cluster.identity()
     require_same_cluster(view, identity)
-    answer = await readers.inside.lookup(where[0], where[1], tuple(names), identity.server)
+    try:
+        answer = await readers.inside.lookup(where[0], where[1], tuple(names), identity.server)
+    except ValueError:  # written into the journal by hand: a field takes host names alone
+        return Finding(COULD_NOT_LOOK, f"one of these is no host name: {', '.join(names)}", "Enter it again.")
     told = json.dumps({one.host: {"addresses": sorted(one.addresses), "error": one.error} for one in answer.answers})
     seen = evidence(
         "DNS inside the cluster",
@@ -80,7 +83,10 @@ def _judge(view: View, found: Situation, wanted: frozenset[str], records: str) -
         return NOT_YET, text, f"Look again within {left / 60:.0f} minutes." if left > 90 else "Look again in a minute."
     if found.word == MISSING:
         text = f"missing: inside the cluster {found.said}; the DPE can't connect at all"
-        return BAD, text, "A zone is there without this record: run this step, or have the record added."
+        todo = (
+            "A zone is there without this record, or the cluster's DNS gave no answer: look again, then run this step."
+        )
+        return BAD, text, todo
     harm = "the DPE's data crosses the public internet" if found.crosses else "the DPE does not reach the endpoint"
     text = f"{found.word}: inside the cluster {found.said}, not {right}: {harm}"
     return BAD, text, _way_on(view, records)
@@ -116,17 +122,18 @@ def _ttl(answer: str) -> float:
 
 def _age_of_change(view: View) -> float | None:
     """Seconds since this step was last done from here, for these hosts; None when caches can't hold what was before."""
+    mine = view.only(view.step.per[0])
     done = [
         change.finished.ts
         for change in view.snapshot.changes.values()
         if change.finished is not None
         and change.finished.data.outcome == DONE
         and change.started.data.step == view.step.id
-        and set(view.items) & set(change.started.data.items)
+        and set(mine.items) <= set(change.started.data.items)
     ]
     if not done or _was_right_since(view, max(done)):
         return None
-    return seconds_between(max(done), view.now or now())
+    return max(0.0, seconds_between(max(done), view.now or now()))
 
 
 def _was_right_since(view: View, ts: str) -> bool:

@@ -77,10 +77,10 @@ class ClusterProber(ClusterAsker):
             raise left
         return _answer(name, calls.CONTAINER, like.image, hosts, looked)
 
-    async def sweep(self, namespace: str, mark: str) -> tuple[str, ...]:
-        """Remove pods of `by_pod` with this mark; returns their names."""
+    async def sweep(self, namespace: str, mark: str, pods: frozenset[str]) -> tuple[str, ...]:
+        """Remove those of `pods` that `by_pod` made with this mark; returns their names."""
         _require((), mark)
-        names = await self._ask(calls.marked, namespace, mark)
+        names = [name for name in await self._ask(calls.marked, namespace, mark) if name in pods]
         return tuple([name for name in names if await self._ask(calls.remove, namespace, name, mark, changes=True)])
 
     async def _look_up(self, where: calls.Inside, hosts: Sequence[str]) -> list[Looked]:

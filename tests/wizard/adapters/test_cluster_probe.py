@@ -55,6 +55,9 @@ def release(**changes: Any) -> dict[str, Any]:
     return body
 
 
+LEFT = frozenset(("left-1", "left-2"))
+
+
 async def install(on: Cluster, body: dict[str, Any] | None = None, *, wait: bool = True) -> None:
     assert (await on.call("POST", f"{APPS}/deployments", body or release())).status == 201
     if wait:
@@ -326,12 +329,12 @@ async def test_sweep_removes_what_has_the_mark_and_nothing_else(on: Make):
             }
             await api.call("POST", f"{CORE}/pods", body)
         before = set(await pods(api))
-        assert await prober.sweep("default", PROBE["mark"]) == ("left-1", "left-2")
+        assert await prober.sweep("default", PROBE["mark"], LEFT) == ("left-1", "left-2")
         assert set(await pods(api)) == before - {"left-1", "left-2"}
-        assert await prober.sweep("default", PROBE["mark"]) == ()
+        assert await prober.sweep("default", PROBE["mark"], LEFT) == ()
         for bad in ("", "a,b", "x" * 64, "a=b"):
             with pytest.raises(ValueError, match="label"):
-                await prober.sweep("default", bad)
+                await prober.sweep("default", bad, LEFT)
 
 
 KILLED = """
@@ -359,7 +362,7 @@ async def test_what_a_killed_program_leaves_is_swept(on: Make):
         await there(api)
         killed.send_signal(signal.SIGKILL)
         await killed.wait()
-        assert await prober.sweep("default", PROBE["mark"]) == (PROBE["name"],)
+        assert await prober.sweep("default", PROBE["mark"], frozenset((PROBE["name"],))) == (PROBE["name"],)
         assert await pods(api) == before
 
 
