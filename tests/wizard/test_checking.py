@@ -20,6 +20,7 @@ from tests.wizard.engine import (
     DNS,
     ENDPOINT,
     GUIDE,
+    UPDATE,
     Resolver,
     attest_until,
     fill,
@@ -27,7 +28,7 @@ from tests.wizard.engine import (
     journalled,
     opened,
 )
-from wizard import output
+from wizard import commands, output
 from wizard.checking import as_text, document, exit_code, look_at_all, with_findings
 from wizard.evidence import evidence
 from wizard.guide import ItemStep
@@ -267,3 +268,19 @@ def test_without_a_terminal_progress_is_a_line_now_and_then(capsys: Any, every: 
     progress.show("looked at 2 of 9")
     progress.clear()
     assert capsys.readouterr().err == said
+
+
+async def test_what_changed_while_check_looked_is_left_as_it_is(tmp_path: Path):
+    """Else an old finding would stand above a new one, and look like drift."""
+    session = fill(opened(tmp_path))
+    readers = Readers(dns=Resolver({DPM: ("52.0.0.1",), MINIO: ("52.0.0.1",)}))
+    found = await look_at_all(GUIDE, session.snapshot, GUIDE.steps, readers)
+    seq = session.snapshot.seq
+    newer = finding(session.snapshot, UPDATE, "release", GOOD)
+    session.record(newer)
+    session.set_field("dpe/dpe-01", "dpm_host", "dpm-2.example.link")
+    assert commands._record(session, found, seq) is session.snapshot
+    recorded = {(step, check) for step, _, check in session.snapshot.findings}
+    assert ("dns", "resolver-here") not in recorded, "it was about another host"
+    assert session.snapshot.findings["update-dpe", UPDATE.items, "release"].data == newer
+    assert ("register", "subscription") in recorded
