@@ -8,6 +8,7 @@ same as of `run`: see `test_azure_faults`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -209,3 +210,23 @@ def test_killed_while_the_endpoint_waits_and_registered_then(machine4: Machine):
         _require_nothing_lost(machine4, before)
         require_end_state(info, "pe-weu", ())
         assert [(method, kind) for method, kind, _ in written(info)] == [("PUT", ENDPOINT)]
+
+
+def test_a_connection_that_is_cut_later_is_seen_by_the_next_look(machine4: Machine):
+    with opened(machine4, "sandbox", "--reset", "--fault", known.DISCONNECTED_LATER) as terminal:
+        walk_to(terminal, 3)
+        # Nobody is told; whoever looks again sees it.
+        for _ in range(20):
+            terminal.send("C-r")
+            with contextlib.suppress(AssertionError):
+                terminal.wait("Disconnected", patience=3)
+                break
+        says(terminal, "connection Disconnected (Removed by the service owner)")
+        says(terminal, "No data goes through it, and it does not recover by itself.")
+        while "Do it again: " not in terminal.screen() and f"{AGAIN}: " not in terminal.screen():
+            terminal.send("Right")
+            terminal.wait(lambda shown: "Do it" in shown)
+        terminal.send("Enter")
+        says(terminal, "The connection of")
+        says(terminal, "Other things of yours may use this endpoint")
+        terminal.wait(f"[ {REPLACE} ]")

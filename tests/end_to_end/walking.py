@@ -107,7 +107,8 @@ def done_for_me(terminal: Terminal, *left: str) -> None:
     """Plan, yes, and what was done is observed. The fields `left` stay as they are."""
     planned(terminal, *left)
     start(terminal)
-    terminal.wait(OBSERVED)
+    shown = terminal.wait(OBSERVED)
+    assert "usually" in shown, "how long it took stands beside what is typical"
 
 
 def planned(terminal: Terminal, *left: str) -> str:

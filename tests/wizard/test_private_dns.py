@@ -505,6 +505,11 @@ async def test_dns_servers_of_the_vnet_are_noted_even_when_nothing_is_to_do(make
         ("privateDnsZones/write", f"Microsoft.Network/privateDnsZones/write at {GROUP}"),
         ("virtualNetworks/join/action", f"Microsoft.Network/virtualNetworks/join/action at {VNET}"),
         ("privateDnsZones/A/write", f"Microsoft.Network/privateDnsZones/A/write at {GROUP}"),
+        ("privateDnsZones/A/read", f"Microsoft.Network/privateDnsZones/A/read at {GROUP}"),
+        (
+            "privateDnsZones/virtualNetworkLinks/write",
+            f"Microsoft.Network/privateDnsZones/virtualNetworkLinks/write at {GROUP}",
+        ),
     ],
 )
 async def test_what_is_likely_not_allowed_is_noted(make, denied: str, says: str):

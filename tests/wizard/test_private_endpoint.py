@@ -14,7 +14,7 @@ import pytest
 from state.events import FAILED, UNKNOWN, ChangeFinished, ChangeStarted, FieldSet
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from tests.setups import ALIAS, ENDPOINT_ID, SUBNET, SUBSCRIPTION
-from tests.wizard.azure_world import BOB, FAST, GROUP, READS, SERVICE_ID, Died, World
+from tests.wizard.azure_world import BOB, FAST, GROUP, READS, SERVICE_ID, VNET, Died, World
 from tests.wizard.engine import ENDPOINT, GUIDE, attest_until, fill, journalled, opened, with_step
 from wizard.actions.azure_facts import TRIES
 from wizard.actions.endpoint_states import same_service
@@ -226,6 +226,22 @@ async def test_a_service_seen_only_from_the_vnets_region_is_seen(make):
     step.session.set_field("endpoint/pe-weu", "link_service", ALIAS.replace("westeurope", "eastus"))
     assert (await step.plan()).notes == ()
     assert step.world.calls.count("visible") == 2
+
+
+@pytest.mark.parametrize(
+    ("action", "scope"),
+    [
+        *((f"privateEndpoints/{verb}", GROUP) for verb in ("read", "write")),
+        ("networkInterfaces/read", GROUP),
+        ("virtualNetworks/read", VNET),
+        *((f"virtualNetworks/subnets/{verb}", VNET) for verb in ("read", "join/action")),
+    ],
+)
+async def test_every_right_that_the_plan_needs_is_looked_at(make, action: str, scope: str):
+    step = make()
+    step.world.denied = frozenset({f"Microsoft.Network/{action}"})
+    (note,) = (await step.plan()).notes
+    assert "likely not allowed" in note and f"Microsoft.Network/{action} at {scope}" in note
 
 
 async def test_one_scope_that_can_not_be_asked_hides_nothing_of_the_others(make):
