@@ -170,7 +170,8 @@ def test_every_place_of_the_answers(direct: Direct, served: dict[str, Any], tmp_
             harmless(done)
         except AssertionError as error:
             raise AssertionError(named(place, key=key)) from error
-        assert done.code != 0, named(place, key=key)
+        if place[-1] != "unproven_reason":  # any text is a reason
+            assert done.code != 0, named(place, key=key)
     harmless(direct("list"))
     harmless_json(direct("list", "-o", "json"), 0)
 
