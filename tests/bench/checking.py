@@ -31,11 +31,11 @@ DPES, PAIRS, LIMIT = 100, 3, 20.0
 
 
 def calls_of(dpes: int) -> int:
-    """What a round may ask of ARM: endpoints and interfaces by pages, two calls a zone, pages of zones, and what is
-    one for all: subscriptions, the VNet."""
+    """What a round may ask of ARM: a few endpoints and interfaces, all by pages, two calls a zone, pages of zones, and
+    what is one for all: subscriptions, the VNet."""
     endpoints, zones = dpes * EACH, dpes * 2
     singles = min(endpoints, FEW)
-    pages = -(-endpoints // PAGE_SIZE) if endpoints > FEW else 0
+    pages = -(-endpoints // PAGE_SIZE)
     return 2 * singles + 2 * pages + 2 * zones + -(-zones // PAGE_SIZE) + 2
 
 
