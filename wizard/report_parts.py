@@ -393,10 +393,12 @@ def _change(one: Mapping[str, Any]) -> Part:
             *_facts(finished["facts"]),
         )
     return Part(
-        f"change: {one['summary']}",
+        "change",
         finished["outcome"] if finished else "running",
         rows=_some(
             (
+                # Not in the title: behind a glyph of ours, words that others chose could pass for ours.
+                ("Summary", one["summary"]),
                 ("Started", _said(one)),
                 *(("Command", command) for command in one["commands"]),
                 ("Digest", one["digest"]),
