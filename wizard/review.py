@@ -47,7 +47,7 @@ from state.events import (
 )
 from state.problem import EXIT_BAD, Problem
 from state.snapshot import ChangeRecord, Items, Recorded, RecordedFinding, Snapshot, fold
-from wizard.current import current_attestation, current_waiver, drift_of, why_stale
+from wizard.current import current_attestation, current_waiver, drift_of, settled, why_stale
 from wizard.evidence import grade_of
 from wizard.guide import YOU, Guide, ItemStep, Step
 from wizard.relations import Relations, references
@@ -388,13 +388,16 @@ def _alarms(state: _State, taken: Cut, steps: Sequence[Mapping[str, Any]]) -> It
         about = f"There is no guide {header.guide.id} in this version. Look with the version that knows it."
         yield _alarm("not understood", "guide", about)
     places = [item for step in steps for item in step["items"]]
-    for item in places:
-        bad = [one for one in item["findings"] if one["verdict"] == BAD and one["counts"] is not False]
-        if _settled(state, item["findings"]):
-            bad = []  # whatever others are answered, the last word is good
-        yield from (_alarm(FAILED, item["where"], f"{one['title']}: {one['text']}") for one in bad)
-        if item["status"] == FAILED and not bad:
-            yield _alarm(FAILED, item["where"], "; ".join(item["reasons"]))
+    for step in steps:
+        known = state.guide.step(step["id"]) if state.guide else None
+        for item in step["items"]:
+            bad = [one for one in item["findings"] if one["verdict"] == BAD and one["counts"] is not False]
+            view = state.view(known, tuple(item["items"]))
+            if view is not None and settled(view):
+                bad = []  # whatever others are answered, the last word is good
+            yield from (_alarm(FAILED, item["where"], f"{one['title']}: {one['text']}") for one in bad)
+            if item["status"] == FAILED and not bad:
+                yield _alarm(FAILED, item["where"], "; ".join(item["reasons"]))
     for item in places:
         if item["status"] == STALE:
             yield _alarm(STALE, item["where"], "; ".join(item["reasons"]))
@@ -408,14 +411,6 @@ def _alarms(state: _State, taken: Cut, steps: Sequence[Mapping[str, Any]]) -> It
             yield _alarm(NEVER_OBSERVED, f"step {step['number']}", f"{step['title']}: {', '.join(unseen)}")
     if state.snapshot.environment and state.snapshot.environment.data.sandbox:
         yield _alarm("sandbox", "setup", "A rehearsal: nothing of this was done in a real cloud or cluster.")
-
-
-def _settled(state: _State, findings: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the check whose answer is the last word found it good, and still counts."""
-    last_words = (
-        {check.id for step in state.guide.steps for check in step.checks if check.settles} if state.guide else ()
-    )
-    return any(one["check"] in last_words and one["verdict"] == GOOD and one["counts"] for one in findings)
 
 
 def _alarm(kind: str, where: str, text: str) -> dict[str, str]:

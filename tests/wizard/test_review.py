@@ -341,4 +341,5 @@ def test_what_others_are_answered_is_no_alarm_where_the_cluster_is_answered_righ
 
     assert failed() == ["step 5 dpe-01 pe-weu"]
     assert failed(proof(DNS, "cluster-lookup", GOOD)) == []
+    assert failed(proof(DNS, "cluster-lookup", GOOD), proof(DNS, "cluster-lookup", COULD_NOT_LOOK)) == []
     assert failed(proof(DNS, "cluster-lookup", COULD_NOT_LOOK)) == ["step 5 dpe-01 pe-weu"]
