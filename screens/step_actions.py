@@ -32,7 +32,7 @@ from screens.step_model import (
     UNPROVEN,
     WHOLE_LOG,
     missing_fields,
-    probed,
+    unproven_inside,
 )
 from state.problem import Problem
 from wizard.current import bad_findings, current_waiver
@@ -314,9 +314,8 @@ async def look_inside(app: WizardApp, page: StepPage, place: ItemStep) -> None:
         if answer not in (BY_EXEC, BY_POD):
             return
         setup.guarded(setup.session.consent, answer)
-    view = setup.session.view(place)
-    missing = unobserved(view, setup.session.status().item_steps) if view.step.needs_observed else ()
-    places = probed(setup, missing) if missing else (place,)
+    missing = unproven_inside(setup, setup.session.view(place), setup.session.status())
+    places = missing or (place,)
     for one in places:
         setup.look(one)
     for one in places:

@@ -386,15 +386,16 @@ def _look_inside(setup: OpenSetup, view: View, status: SetupStatus) -> Choice | 
     if any(check.probe for check in view.step.checks) and not setup.session.may_probe:
         line = "Look inside: asks the cluster's own DNS, from a pod; you say first what is allowed."
         return Choice(INSIDE, "Look inside", line)
-    places = probed(setup, unobserved(view, status.item_steps)) if view.step.needs_observed else ()
+    places = unproven_inside(setup, view, status)
     if places and current_waiver(view) is None:
         return Choice(INSIDE, "Look inside", f"Look inside: at {names(view, places)}, from inside the cluster.")
     return None
 
 
-def probed(setup: OpenSetup, places: tuple[ItemStep, ...]) -> tuple[ItemStep, ...]:
-    """Those of the places that are proven by a look from inside the cluster."""
-    found = ((place, setup.guide.step(place.step)) for place in places)
+def unproven_inside(setup: OpenSetup, view: View, status: SetupStatus) -> tuple[ItemStep, ...]:
+    """Where a look from inside the cluster is missing that this step asks for; `unobserved` is empty where it asks for
+    none."""
+    found = ((place, setup.guide.step(place.step)) for place in unobserved(view, status.item_steps))
     return tuple(
         place
         for place, step in found

@@ -16,10 +16,9 @@ from state.secrets import SecretGuard
 from state.snapshot import Snapshot, fold
 from wizard import checking
 from wizard.answers import Answers, environment_of, read_answers
-from wizard.current import last_change, last_finding
 from wizard.environment import connected, looking, resolve_environment
 from wizard.examining import examine, require_answers
-from wizard.guide import BY_EXEC, BY_POD, NO_PROBE, Guide, ItemStep, Step
+from wizard.guide import BY_EXEC, BY_POD, NO_PROBE, Guide, Step
 from wizard.guides import guide as find_guide
 from wizard.output import Progress, columns, data, data_json, data_line, glyph, say, say_line, say_problem
 from wizard.ports import Readers, Writers
@@ -163,7 +162,7 @@ async def _check(
         if session is not None:
             session.readers, session.writers = readers, writers
             session.consent(way)
-            await _sweep(session)
+            await session.sweep_probes(say_line)
             looks = session.looking()
         else:
             may = writers.probe is not None and way != NO_PROBE
@@ -171,7 +170,7 @@ async def _check(
         found = await _found(guide, snapshot, steps, looks)
         # What could not be asked at all, for want of an environment, takes nothing away from what was found before.
         if ours and (session := session or _opened(stack, store, name, guide)) is not None:
-            recorded = _record(session, found, snapshot.seq)
+            recorded = _record(session, found, snapshot)
     shown = checking.with_findings(recorded or snapshot, found, current_actor("check"))
     body = checking.document(name, guide, shown, steps, recorded=recorded is not None)
     if output == "json":
@@ -215,36 +214,17 @@ def _opened(stack: AsyncExitStack, store: Store, name: str, guide: Guide) -> Ses
         return None
 
 
-async def _sweep(session: Session) -> None:
-    try:
-        await session.sweep_probes()
-    except Problem as problem:
-        say_line(f"A pod of an earlier look may be left: {problem.what}")
-
-
-def _record(session: Session, found: tuple[Found, ...], seq: int) -> Snapshot | None:
-    """Journals what is news; None when it can't be written. What somebody changed or looked at since the event `seq`,
-    while we looked, is left as they left it."""
+def _record(session: Session, found: tuple[Found, ...], before: Snapshot) -> Snapshot | None:
+    """Journals what is news; None when it can't be written. What somebody changed or looked at since `before`, while we
+    looked, is left as they left it."""
     try:
         for finding in found:
-            if _still_so(session, finding, seq):
+            if session.about_now(finding, before):
                 session.record(finding)
     except Problem as problem:
         say_line(f"{problem.what} So what is found now is shown and not recorded.")
         return None
     return session.snapshot
-
-
-def _still_so(session: Session, found: Found, seq: int) -> bool:
-    """Whether a finding is about what is there now."""
-    snapshot = session.snapshot
-    if not all(map(snapshot.has, found.items)):
-        return False
-    view = session.view(ItemStep(found.step, found.items))
-    check = next(one for one in view.step.checks if one.id == found.check)
-    record, change = last_finding(view, check), last_change(view)
-    newer = (record is not None and record.seq > seq) or (change is not None and change.started.seq > seq)
-    return not newer and found.fingerprint == view.fingerprint(check.id, check.revision)
 
 
 @asynccontextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import msgspec
 
 from state.clock import now
-from state.events import ATTESTED, OBSERVED, REPORTED, Evidence
+from state.events import ATTESTED, OBSERVED, REPORTED, Evidence, Found
 
 GRADES = {REPORTED: "the vendor said so", ATTESTED: "a person said so", OBSERVED: "we looked"}
 """What each grade means, the weakest first (DESIGN.md section 1)."""
@@ -21,6 +23,18 @@ def evidence(source: str, request: str, answer: str, identity: str, grade: str =
     digest = hashlib.sha256(kept.encode("utf-8", "surrogatepass")).hexdigest()
     return Evidence(
         source=source, request=request, answer=kept, sha256=digest, ts=now(), identity=identity, grade=grade
+    )
+
+
+def redacted(found: Found, redact: Callable[[str], str]) -> Found:
+    """A finding as it may stand in a journal: what is or looks like a secret masked, the digests of what is kept."""
+
+    def masked(seen: Evidence) -> Evidence:
+        answer = redact(seen.answer)
+        return seen if answer == seen.answer else evidence(seen.source, seen.request, answer, seen.identity, seen.grade)
+
+    return msgspec.structs.replace(
+        found, text=redact(found.text), todo=redact(found.todo), evidence=tuple(map(masked, found.evidence))
     )
 
 

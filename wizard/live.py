@@ -15,19 +15,20 @@ import msgspec
 
 from state.actor import current_actor
 from state.clock import now
-from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, EnvironmentSet, Evidence, Found
+from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, EnvironmentSet, Found
 from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK, Problem
 from state.secrets import SecretGuard
 from state.snapshot import RecordedFinding, Snapshot
 from wizard.checking import look_at_all
+from wizard.current import current_finding, last_finding
 from wizard.environment import looking, resolve_environment
-from wizard.evidence import evidence
+from wizard.evidence import redacted
 from wizard.guide import Check, Guide, ItemStep, Step
 from wizard.output import glyph
 from wizard.ports import Readers
 from wizard.session import environment_is_ours
 from wizard.text import clean
-from wizard.together import together
+from wizard.together import both
 from wizard.view import View, item_steps
 
 if TYPE_CHECKING:
@@ -236,32 +237,15 @@ async def look_again(
             exit_code=EXIT_NOT_YET,
         ) from None
     guard = SecretGuard()
-    by_check = {(one.step, one.items, one.check): _redacted(one, guard) for one in found}
+    by_check = {(one.step, one.items, one.check): redacted(one, guard.redact) for one in found}
     return Live(now(), environment, pins, tuple(_beside(view, check, by_check) for view, check in wanted))
 
 
 def _beside(view: View, check: Check, found: Mapping[tuple[str, tuple[str, ...], str], Found]) -> Again:
     place = (view.step.id, view.items, check.id)
-    recorded = view.snapshot.findings.get(place)
-    current = recorded is not None and recorded.data.fingerprint == view.fingerprint(check.id, check.revision)
-    return Again(view.step, view.items, check, recorded, current, found.get(place))
-
-
-def _redacted(found: Found, guard: SecretGuard) -> Found:
-    """As it would stand in a journal, so that the two can be compared, and so that no token is shown."""
-
-    def kept(seen: Evidence) -> Evidence:
-        answer = guard.redact(seen.answer)
-        if answer == seen.answer:
-            return seen
-        return evidence(seen.source, seen.request, answer, seen.identity, seen.grade)
-
-    return msgspec.structs.replace(
-        found,
-        text=guard.redact(found.text),
-        todo=guard.redact(found.todo),
-        evidence=tuple(map(kept, found.evidence)),
-    )
+    # Of any age: it is looked at again.
+    current = current_finding(view, check) is not None
+    return Again(view.step, view.items, check, last_finding(view, check), current, found.get(place))
 
 
 # ---------------------------------------------------------------- whom we ask
@@ -282,10 +266,9 @@ class _Refused:
 
 async def _pinned(snapshot: Snapshot, readers: Readers) -> tuple[tuple[Pin, ...], Readers]:
     """Whom we ask, and the readers that may be asked: what another cluster or tenant says is no answer."""
-    async with together() as group:
-        clustering = group.create_task(_cluster_pin(snapshot, readers))
-        signing = group.create_task(_azure_pin(snapshot, readers))
-    (cluster, no_cluster), (azure, no_azure) = clustering.result(), signing.result()
+    (cluster, no_cluster), (azure, no_azure) = await both(
+        _cluster_pin(snapshot, readers), _azure_pin(snapshot, readers)
+    )
     if no_cluster is not None:
         # helm asks the same cluster.
         refused = _Refused(no_cluster)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +30,7 @@ from wizard.view import item_steps
 from wizard.work import ACTING, LOOKING, PLANNING, RESUMING, Work
 
 if TYPE_CHECKING:
-    from state.events import Found
-    from state.snapshot import ChangeRecord, Snapshot
+    from state.snapshot import ChangeRecord
     from state.store import Writer
     from wizard.azure import AzureIdentity, SignInPrompt
     from wizard.places import Places
@@ -281,12 +280,7 @@ class OpenSetup:
         """Takes up every change whose end nobody wrote."""
         for change in self.session.interrupted():
             self.resume(change)
-        self._sweep_task = asyncio.create_task(self._sweep())
-
-    async def _sweep(self) -> None:
-        """Removes what a killed look left in the cluster; what can't be removed now is tried at the next start."""
-        with suppress(Problem):
-            await self.session.sweep_probes()
+        self._sweep_task = asyncio.create_task(self.session.sweep_probes())
 
     def open_change(self, item_step: ItemStep) -> ChangeRecord | None:
         """The change of an item's step whose end nobody wrote; None when every one has its end."""
@@ -396,7 +390,8 @@ class OpenSetup:
         def each(looked: Looked) -> None:
             going.done = looked.done
             place = ItemStep(looked.found.step, looked.found.items)
-            if self._still_so(place, going.works[place], looked.found, snapshot):
+            mine = self.work.get(place) is going.works[place]  # else something else began there
+            if mine and self.session.about_now(looked.found, snapshot):
                 self.session.record(looked.found)
             left[place] -= 1
             if not left[place]:
@@ -431,17 +426,6 @@ class OpenSetup:
             self._signed_in_meanwhile = False
             self._take_up()
 
-    def _still_so(self, place: ItemStep, work: Work, found: Found, before: Snapshot) -> bool:
-        """Whether what a round found is about what is there now: nothing was changed there, or entered, meanwhile."""
-        now_held = self.session.snapshot
-        if self.work.get(place) is not work or not all(map(now_held.has, place.items)):
-            return False
-        if (now_held.values, now_held.links, now_held.items) == (before.values, before.links, before.items):
-            return True
-        view = self.session.view(place)
-        check = next(one for one in view.step.checks if one.id == found.check)
-        return found.fingerprint == view.fingerprint(check.id, check.revision)
-
     async def _plan(self, work: Work) -> None:
         inputs = tuple(self.session.view(work.item_step).inputs())
         plan = await self.session.plan(work.item_step)
@@ -464,12 +448,10 @@ class OpenSetup:
         """Stops what runs, or leaves it running alone; frees the lock. Returns the head of the journal."""
         await self.stop_signing_in()
         await self.stop_looking()
-        for task in self._tasks.values():
+        tasks = [*self._tasks.values(), *([self._sweep_task] if self._sweep_task is not None else [])]
+        for task in tasks:
             task.cancel(LEAVE if leave_running else None)
-        swept = [self._sweep_task] if self._sweep_task is not None else []
-        for task in swept:
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), *swept, self.lists.forget(), return_exceptions=True)
+        await asyncio.gather(*tasks, self.lists.forget(), return_exceptions=True)
         await self._adapters.aclose()
         self.writer.close()
         return self.writer.head

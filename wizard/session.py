@@ -25,7 +25,6 @@ from state.events import (
     ChangeStarted,
     Data,
     EnvironmentSet,
-    Evidence,
     FieldSet,
     FileFacts,
     Found,
@@ -44,8 +43,8 @@ from state.events import (
 )
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from state.snapshot import Snapshot, fold
-from wizard.current import last_change
-from wizard.evidence import evidence
+from wizard.current import last_change, last_finding
+from wizard.evidence import redacted
 from wizard.guide import NO_PROBE, PROBES, Action, Check, Field, Finding, Guide, ItemStep, Moment, Plan, Step
 from wizard.identifiers import Parsed, parse
 from wizard.ports import Readers, Writers
@@ -357,8 +356,15 @@ class Session:
         """Whether somebody consented to a look from inside the cluster."""
         return self._snapshot.probe is not None and self._snapshot.probe.data.probe != NO_PROBE
 
-    async def sweep_probes(self) -> None:
-        """Removes the short-lived pods that a killed program left. Raises Problem when the cluster does not let us."""
+    async def sweep_probes(self, told: Callable[[str], None] = lambda _: None) -> None:
+        """Removes the short-lived pods that a killed program left. What can't be removed now is `told`, and tried again
+        at the next start."""
+        try:
+            await self._sweep_probes()
+        except Problem as problem:
+            told(f"A pod of an earlier look may be left: {problem.what}")
+
+    async def _sweep_probes(self) -> None:
         left = [one.data for pod, one in self._snapshot.probes.items() if pod in self._left_probes]
         if self.writers.probe is None or self.readers.cluster is None or not left:
             return
@@ -379,7 +385,7 @@ class Session:
     def looking(self) -> Readers:
         """The readers, with the look from inside the cluster where somebody consented to it."""
         recorded, probe = self._snapshot.probe, self.writers.probe
-        if recorded is None or recorded.data.probe == NO_PROBE or probe is None:
+        if recorded is None or probe is None or not self.may_probe:
             return self.readers
         return replace(self.readers, inside=Consented(probe, recorded.data.probe, self._mark, _PodLog(self)))
 
@@ -464,7 +470,7 @@ class Session:
 
     def record(self, finding: Found, *, closes: bool = False) -> None:
         """Journals a finding that is news: another answer than the last one, or the same a quarter of an hour on."""
-        finding = self._redacted(finding)
+        finding = redacted(finding, self.redact)
         if self._worth_writing(finding, closes):
             self.commit(finding)
 
@@ -472,19 +478,22 @@ class Session:
         """Text made by machines, with what is or looks like a secret masked; the journal would refuse it whole."""
         return self._writer.guard.redact(text)
 
-    def _redacted(self, finding: Found) -> Found:
-        return msgspec.structs.replace(
-            finding,
-            text=self.redact(finding.text),
-            todo=self.redact(finding.todo),
-            evidence=tuple(self._redacted_evidence(seen) for seen in finding.evidence),
-        )
+    def about_now(self, found: Found, before: Snapshot) -> bool:
+        """Whether a finding that was made for `before` is about what is there now, and the newest that is known.
 
-    def _redacted_evidence(self, seen: Evidence) -> Evidence:
-        answer = self.redact(seen.answer)
-        if answer == seen.answer:
-            return seen
-        return evidence(seen.source, seen.request, answer, seen.identity, seen.grade)
+        It is not where something was entered, changed or looked at meanwhile.
+        """
+        snapshot = self._snapshot
+        if not all(map(snapshot.has, found.items)):
+            return False
+        view = self.view(ItemStep(found.step, found.items))
+        check = next(one for one in view.step.checks if one.id == found.check)
+        record, change = last_finding(view, check), last_change(view)
+        if any(seq > before.seq for seq in (record.seq if record else 0, change.started.seq if change else 0)):
+            return False
+        # Where nothing was entered, the fingerprint need not be worked out again.
+        entered = (snapshot.values, snapshot.links, snapshot.items) != (before.values, before.links, before.items)
+        return not entered or found.fingerprint == view.fingerprint(check.id, check.revision)
 
     def _worth_writing(self, finding: Found, closes: bool) -> bool:
         last = self._snapshot.findings.get((finding.step, finding.items, finding.check))

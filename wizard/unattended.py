@@ -178,10 +178,7 @@ class Run:
     async def finish_interrupted(self) -> None:
         """Finds out how what an earlier run began has ended. Comes first: the answers may name something else now."""
         result = self.result
-        try:
-            await self._session.sweep_probes()
-        except Problem as problem:
-            self._say(f"A pod of an earlier look may be left: {problem.what}")
+        await self._session.sweep_probes(self._say)
         for change in self._session.interrupted():
             started = change.started.data
             item_step = ItemStep(started.step, tuple(started.items))

@@ -275,11 +275,11 @@ async def test_what_changed_while_check_looked_is_left_as_it_is(tmp_path: Path):
     session = fill(opened(tmp_path))
     readers = Readers(dns=Resolver({DPM: ("52.0.0.1",), MINIO: ("52.0.0.1",)}))
     found = await look_at_all(GUIDE, session.snapshot, GUIDE.steps, readers)
-    seq = session.snapshot.seq
+    before = session.snapshot
     newer = finding(session.snapshot, UPDATE, "release", GOOD)
     session.record(newer)
     session.set_field("dpe/dpe-01", "dpm_host", "dpm-2.example.link")
-    assert commands._record(session, found, seq) is session.snapshot
+    assert commands._record(session, found, before) is session.snapshot
     recorded = {(step, check) for step, _, check in session.snapshot.findings}
     assert ("dns", "resolver-here") not in recorded, "it was about another host"
     assert session.snapshot.findings["update-dpe", UPDATE.items, "release"].data == newer

@@ -41,7 +41,7 @@ from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import Readers
 from wizard.text import one_line
-from wizard.together import together
+from wizard.together import both, together
 from wizard.view import View
 
 Verdict = tuple[str, str, str]
@@ -60,10 +60,7 @@ async def check_subscription(view: View, readers: Readers) -> Finding:
     """The subscription can be read and is Enabled. That it is registered with the vendor shows at the endpoint only."""
     azure = azure_of(readers)
     wanted = needed(view, "subscription_id")
-    async with together() as looks:
-        identifying = looks.create_task(azure.identity())
-        listing = looks.create_task(azure.subscriptions())
-    identity, found = identifying.result(), listing.result()
+    identity, found = await both(azure.identity(), azure.subscriptions())
     mine = next((one for one in found if one.id.lower() == wanted.lower()), None)
     if mine is None:
         seen = _seen("/subscriptions", {"count": len(found), "found": None}, identity)
@@ -98,10 +95,7 @@ async def check_endpoint(view: View, readers: Readers, *, id_key: str = "endpoin
     """
     azure = azure_of(readers)
     resource = endpoint_id(view)
-    async with together() as looks:
-        identifying = looks.create_task(azure.identity())
-        reading = looks.create_task(azure.endpoint(resource))
-    identity, found = identifying.result(), reading.result()
+    identity, found = await both(azure.identity(), azure.endpoint(resource))
     seen = _seen(resource, _told(found), identity)
     verdict, text, todo = await _judge_endpoint(view, azure, found, submit_again(step_with(view, id_key)))
     made = found is not None and found.provisioning == SUCCEEDED and found.connection != APPROVED
@@ -195,10 +189,7 @@ async def check_other_endpoints(view: View, readers: Readers) -> Finding:
     azure = azure_of(readers)
     resource, service, subnet = endpoint_id(view), needed(view, "link_service"), needed(view, "subnet")
     subscription = needed(view, "subscription_id")
-    async with together() as looks:
-        identifying = looks.create_task(azure.identity())
-        listing = looks.create_task(azure.endpoints(subscription))
-    identity, listed = identifying.result(), listing.result()
+    identity, listed = await both(azure.identity(), azure.endpoints(subscription))
     others = others_in(view, listed, resource, service, subnet)
     request = f"/subscriptions/{subscription}/providers/{NAMESPACE}/privateEndpoints"
     answer = {"count": len(listed), "others": sorted(f"{one.id} {one.provisioning} {one.connection}" for one in others)}
@@ -221,10 +212,7 @@ async def check_endpoint_id(view: View, readers: Readers, *, key: str = "endpoin
     """The Resource ID in the field is that of an endpoint which is there: the vendor lets in that very one."""
     azure = azure_of(readers)
     entered = needed(view, key)
-    async with together() as looks:
-        identifying = looks.create_task(azure.identity())
-        reading = looks.create_task(azure.endpoint(entered))
-    identity, found = identifying.result(), reading.result()
+    identity, found = await both(azure.identity(), azure.endpoint(entered))
     seen = _seen(entered, _told(found), identity)
     if found is None:
         text = f"there is no Private Endpoint {last_name(entered)} in {group_of(entered)} that can be read"

@@ -10,7 +10,7 @@ import json
 
 from state.clock import now, seconds_between
 from state.events import BAD, COULD_NOT_LOOK, DONE, GOOD, NOT_YET
-from wizard.actions.release_facts import require_same_cluster
+from wizard.actions.release_facts import cluster_in_words, require_same_cluster
 from wizard.actions.situation import MISSING, PRIVATE, UNANSWERED, Situation, situation
 from wizard.current import current_finding, last_finding
 from wizard.evidence import evidence
@@ -64,7 +64,7 @@ async def cluster_lookup(
         "DNS inside the cluster",
         f"{answer.command} in pod {answer.pod} of namespace {where[1]} (container {answer.container}, {answer.image})",
         told,
-        f"{identity.server} kube-system {identity.uid or 'unknown'}",
+        cluster_in_words(identity),
     )
     verdict, text, todo = _judge(view, situation(answer.answers, wanted), wanted, records)
     return Finding(verdict, text, todo, (seen,))

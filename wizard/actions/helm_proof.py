@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET
 from state.problem import Problem
 from wizard.actions.release_facts import (
     DEPLOYED,
     PENDING,
+    cluster_in_words,
     in_words,
     ports_of,
     require_same_cluster,
@@ -19,24 +21,28 @@ from wizard.actions.release_facts import (
 from wizard.actions.values_file import canonical_sha256, hosts_in, read_values
 from wizard.evidence import evidence
 from wizard.guide import Finding
-from wizard.ports import Readers, Release, Workload
+from wizard.ports import ClusterReader, Readers, Release, Workload
 from wizard.status import ACTION
 from wizard.text import count, one_line
-from wizard.together import together
+from wizard.together import both
 from wizard.view import View
+
+T = TypeVar("T")
+
+
+async def _asked(view: View, cluster: ClusterReader, look: Coroutine[Any, Any, T]) -> tuple[str, T]:
+    """Which cluster was asked, and what `look` found there. Raises Problem for another than the pinned one."""
+    identity, found = await both(cluster.identity(), look)
+    require_same_cluster(view, identity)
+    return cluster_in_words(identity), found
 
 
 async def check_release(view: View, readers: Readers) -> Finding:
     """The release is deployed at the wanted version, with the values that were sent."""
     helm, cluster = ports_of(readers)
     release, namespace, version = view.value("release"), view.value("namespace"), view.value("version")
-    async with together() as looks:
-        identifying = looks.create_task(cluster.identity())
-        remembering = looks.create_task(helm.history(release, namespace))
-    identity, history = identifying.result(), remembering.result()
-    require_same_cluster(view, identity)
+    where, history = await _asked(view, cluster, helm.history(release, namespace))
     request = f"helm history {release} --namespace {namespace}"
-    where = f"{identity.server} kube-system {identity.uid or 'unknown'}"
     if not history:
         seen = evidence("helm", request, "release: not found", where)
         return Finding(NOT_YET, f"there is no release {release} in {namespace}", "Run this step.", (seen,))
@@ -95,14 +101,10 @@ async def check_workloads(view: View, readers: Readers) -> Finding:
     """Every workload of the release has all its pods ready."""
     _, cluster = ports_of(readers)
     release, namespace = view.value("release"), view.value("namespace")
-    async with together() as looks:
-        identifying = looks.create_task(cluster.identity())
-        listing = looks.create_task(cluster.workloads(release, namespace))
-    identity, workloads = identifying.result(), listing.result()
-    require_same_cluster(view, identity)
+    where, workloads = await _asked(view, cluster, cluster.workloads(release, namespace))
     answer = json.dumps([_told(workload) for workload in workloads])
     request = f"workloads of release {release} in namespace {namespace}"
-    seen = evidence("kubernetes", request, answer, f"{identity.server} kube-system {identity.uid or 'unknown'}")
+    seen = evidence("kubernetes", request, answer, where)
     if not workloads:
         return Finding(NOT_YET, f"release {release} has no workloads in {namespace}", "Run this step.", (seen,))
     waiting = waiting_workloads(workloads)
@@ -121,13 +123,8 @@ async def check_hosts(view: View, readers: Readers, *, hosts: tuple[str, ...]) -
     """The release is configured with the hosts in the fields `hosts`: else it talks to another environment."""
     helm, cluster = ports_of(readers)
     release, namespace = view.value("release"), view.value("namespace")
-    async with together() as looks:
-        identifying = looks.create_task(cluster.identity())
-        reading = looks.create_task(helm.values(release, namespace))
-    identity, values = identifying.result(), reading.result()
-    require_same_cluster(view, identity)
+    where, values = await _asked(view, cluster, helm.values(release, namespace))
     found = hosts_in(values)
-    where = f"{identity.server} kube-system {identity.uid or 'unknown'}"
     seen = evidence("helm", f"helm get values {release} --namespace {namespace}", json.dumps({"hosts": found}), where)
     wanted = [view.value(key) for key in hosts]
     missing = [host for host in wanted if host.lower() not in found]

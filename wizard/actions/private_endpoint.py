@@ -70,7 +70,7 @@ from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Obst
 from wizard.ports import Readers, Writers
 from wizard.secret import Secret
 from wizard.status import parse_field
-from wizard.together import together
+from wizard.together import both
 from wizard.view import View
 
 SERVICE_UNKNOWN = "azure-link-service-unknown"
@@ -108,10 +108,7 @@ class PrivateEndpoint:
         """Compares the wanted endpoint with the one of that name. Raises Problem when that is somebody else's."""
         azure = azure_of(readers)
         resource, subnet_id, service = endpoint_id(view), needed(view, "subnet"), needed(view, "link_service")
-        async with together() as looks:
-            identifying = looks.create_task(azure.identity())
-            reading = looks.create_task(azure.endpoint(resource))
-        identity, found = identifying.result(), reading.result()
+        identity, found = await both(azure.identity(), azure.endpoint(resource))
         require_same_identity(view, identity)
         if found is not None:
             _require_free(found, service, subnet_id)

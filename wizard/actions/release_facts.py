@@ -48,6 +48,11 @@ def same_cluster(server: str | None, uid: str | None, found: ClusterIdentity) ->
     return server == found.server and (uid == found.uid or None in (uid, found.uid))
 
 
+def cluster_in_words(identity: ClusterIdentity) -> str:
+    """Which cluster that is, as evidence names it."""
+    return f"{identity.server} kube-system {identity.uid or 'unknown'}"
+
+
 def require_same_cluster(view: View, identity: ClusterIdentity) -> None:
     """Raises Problem, naming both, when this is not the cluster the setup is pinned to."""
     pinned = view.snapshot.identities.get("cluster")

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wizard.identifiers.address import PRIVATE_RANGES
 from wizard.ports import DnsAnswer
 
 PRIVATE = "private"
@@ -15,15 +16,8 @@ MISSING = "missing"
 ELSEWHERE = "elsewhere"
 UNANSWERED = "no answer"
 
-# Addresses that no packet leaves a private network for: RFC 1918, 6598 (shared), 4193, loopback and link-local.
-# `is_global` won't do: it also says no to the ranges kept for documentation, with which rehearsals are made.
-_INSIDE = tuple(
-    ipaddress.ip_network(one)
-    for one in (
-        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-        "fc00::/7", "fe80::/10", "::1/128",
-    )
-)  # fmt: skip
+# Addresses that no packet leaves a private network for: a network's own, and the loopback and link-local ones.
+_INSIDE = tuple(map(ipaddress.ip_network, (*PRIVATE_RANGES, "127.0.0.0/8", "169.254.0.0/16", "fe80::/10", "::1/128")))
 
 
 @dataclass(frozen=True, slots=True)

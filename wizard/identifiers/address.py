@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 _WHERE = "copy the private IP from the Private Endpoint's page in the Azure portal, Network interface"
 
-# What a virtual network may be given: RFC 1918, RFC 6598 and, for IPv6, RFC 4193. `ipaddress.is_private` is wider
-# (documentation and benchmark ranges), so it is not used.
-_USABLE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+"""What a virtual network may be given: RFC 1918, RFC 6598 and, for IPv6, RFC 4193. `ipaddress.is_private` is wider
+(documentation and benchmark ranges), so it is not used."""
 
 AZURE_DNS = "168.63.129.16"
 """The address of Azure's own platform and resolver, the same in every VNet; never one of the VNet's."""
@@ -108,7 +108,9 @@ def _rest(text: str) -> str:
 def _unusable(address: IPv4Address | IPv6Address) -> str:
     from ipaddress import ip_network
 
-    home = next((net for net in map(ip_network, _USABLE) if address.version == net.version and address in net), None)
+    home = next(
+        (net for net in map(ip_network, PRIVATE_RANGES) if address.version == net.version and address in net), None
+    )
     if home is None:
         return f"{address} is {_sort(address)}. Enter the endpoint's private IP: {_WHERE}"
     if address in (home.network_address, home.broadcast_address) and address.version == 4:
