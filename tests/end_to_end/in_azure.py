@@ -75,8 +75,8 @@ def require_end_state(info: Info, endpoint: str, hosts: tuple[str, ...], *, unli
         assert held == [("@", [{"ipv4Address": address}])], held
 
 
-def send(info: Info, method: str, resource: str, body: dict[str, Any] | None = None) -> None:
-    """One change in Azure behind the wizard's back, by HTTP alone. It may take a moment until it is there."""
+def send(info: Info, method: str, resource: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """One request to Azure behind the wizard's back, by HTTP alone. A change may take a moment until it is there."""
     asked = f"{info['identity_endpoint']}?resource=https://management.azure.com&api-version=2019-08-01"
     as_whom = urllib.request.Request(asked, headers={"X-IDENTITY-HEADER": info["identity_header"]})
     with urllib.request.urlopen(as_whom) as answer:
@@ -88,8 +88,9 @@ def send(info: Info, method: str, resource: str, body: dict[str, Any] | None = N
         data=json.dumps(body).encode() if body is not None else None,
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=info["ca_file"])):
-        pass
+    with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=info["ca_file"])) as answer:
+        answered: dict[str, Any] = json.loads(answer.read() or b"{}")
+    return answered
 
 
 def gone(info: Info, resource: str) -> bool:

@@ -191,7 +191,9 @@ def test_paste(machine: Machine, served: dict[str, Any]):
     with at_step_7(machine, typed=True) as terminal:
         for _ in range(12):
             terminal.paste(ARGUMENT)
-            terminal.over("f1", "Help")
+            terminal.send("f1")
+            terminal.wait("Help")
+            terminal.send("escape")
             terminal.send("tab")
         terminal.paste(
             f"helm registry login {ARGUMENT} -u {ARGUMENT}\nhelm upgrade --install {ARGUMENT} oci://{ARGUMENT}"

@@ -52,8 +52,11 @@ def make_zone(info: Info, host: str) -> None:
         "location": "global",
         "properties": {"virtualNetwork": {"id": info["vnet_id"]}, "registrationEnabled": False},
     }
-    send(info, "PUT", f"{zone}/virtualNetworkLinks/behind", link)
+    named = f"{zone}/virtualNetworkLinks/behind"
+    send(info, "PUT", named, link)
     there(info, LINK, before[1] + 1)
+    # A zone answers only once its link is complete, a moment after the link exists.
+    until(lambda: send(info, "GET", named)["properties"]["virtualNetworkLinkState"] == "Completed", "the link")
 
 
 def set_record(info: Info, host: str, address: str) -> None:

@@ -107,8 +107,8 @@ class AtStep:
 
     @property
     def solid(self) -> str:
-        """The body without any blank, so that folded identifiers are found."""
-        return "".join(self.body.split())
+        """The body without any blank or scroll bar, so that folded identifiers are found."""
+        return "".join(self.body.translate(_SCROLL_BAR).split())
 
     def row(self, key: str) -> FieldRow:
         """The row of a field."""
@@ -205,6 +205,9 @@ class AtStep:
         """What stands in every line of every screen."""
         return [line.value for screen in self.app.screen_stack for line in screen.query(Input)]
 
+
+_SCROLL_BAR = str.maketrans("", "", "▁▂▃▄▅▆▇")
+"""The ends of a bar's handle, which may stand in any row."""
 
 _KEYS = {
     " ": "space", ".": "full_stop", "-": "minus", "/": "slash", ":": "colon", "_": "underscore", ",": "comma",

@@ -420,7 +420,7 @@ async def test_a_file_that_is_none_says_what_to_do(tmp_path: Path, content: byte
         _, told = at.row("values_file")._said or ("", "")
         assert said in told
         await at.at("values_file")
-        assert told.replace(" ", "") in at.solid
+        await at.until(lambda: told.replace(" ", "") in at.solid)
         assert at.value("dpe/dpe-01", "values_file") is None
         assert at.setup.drafts["dpe/dpe-01", "values_file"] == str(path)
 
