@@ -14,7 +14,7 @@ from state.clock import now
 from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, Actor, Found
 from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK
 from state.snapshot import RecordedFinding, Snapshot
-from wizard.current import drift_of, last_finding, why_stale
+from wizard.current import drift_of, last_finding, settled, why_stale
 from wizard.guide import Check, Guide, ItemStep, Step
 from wizard.output import glyph
 from wizard.relations import Relations
@@ -132,6 +132,7 @@ def _step(guide: Guide, snapshot: Snapshot, status: SetupStatus, step: Step) -> 
                 "reasons": list(mine.reasons),
                 "waits_for": [str(wait) for wait in mine.gate],
                 "unproven": mine.unproven or None,
+                "settled": settled(view),
                 "findings": [_finding(view, check, record) for check, record in records if record is not None],
             }
         )
@@ -174,10 +175,9 @@ def exit_code(body: Mapping[str, Any]) -> int:
     """
     code = EXIT_OK
     for step in body["steps"]:
-        for item in step["items"] or [{"status": step["status"], "findings": []}]:
-            settled = any(finding["settles"] and finding["verdict"] == GOOD for finding in item["findings"])
+        for item in step["items"] or [{"status": step["status"], "settled": None, "findings": []}]:
             bad = any(finding["verdict"] == BAD for finding in item["findings"])
-            if (bad and not settled) or item["status"] == FAILED:
+            if (bad and not item["settled"]) or item["status"] == FAILED:
                 return EXIT_BAD
             if item["status"] not in DONE_STATUSES:
                 code = EXIT_NOT_YET

@@ -39,16 +39,14 @@ from wizard.session import Session
 SCHEMA = Path(__file__).parents[2] / "docs" / "check.schema.json"
 
 
-def body(*statuses: str, verdicts: tuple[str, ...] = (), settled: str = "") -> dict[str, Any]:
-    """A check's answer with one item per status; the verdicts belong to the first, and the one that settles it."""
-    findings = [{"verdict": verdict, "settles": False} for verdict in verdicts]
-    findings += [{"verdict": settled, "settles": True}] if settled else []
-    return {
-        "steps": [
-            {"status": status, "items": [{"status": status, "findings": findings if number == 0 else []}]}
-            for number, status in enumerate(statuses)
-        ]
-    }
+def body(*statuses: str, verdicts: tuple[str, ...] = (), settled: bool | None = None) -> dict[str, Any]:
+    """A check's answer with one item per status; the verdicts belong to the first, and the last word."""
+    first, others = {"findings": [{"verdict": verdict} for verdict in verdicts]}, {"findings": []}
+    items = [
+        {"status": status, "settled": None if number else settled, **(others if number else first)}
+        for number, status in enumerate(statuses)
+    ]
+    return {"steps": [{"status": item["status"], "items": [item]} for item in items]}
 
 
 @pytest.mark.parametrize(
@@ -63,13 +61,14 @@ def body(*statuses: str, verdicts: tuple[str, ...] = (), settled: str = "") -> d
         (body("failed", "to do"), EXIT_BAD),
         (body("attested", "to do", verdicts=(BAD,)), EXIT_BAD),  # bad advice counts, although it decides no status
         (body("attested", verdicts=(COULD_NOT_LOOK,)), EXIT_OK),
-        (body("observed", verdicts=(BAD,), settled=GOOD), EXIT_OK),  # the cluster knows better
-        (body("observed", verdicts=(BAD,), settled=COULD_NOT_LOOK), EXIT_BAD),
-        (body("failed", verdicts=(GOOD,), settled=GOOD), EXIT_BAD),
+        (body("observed", verdicts=(BAD, GOOD), settled=True), EXIT_OK),  # the cluster knows better
+        (body("observed", verdicts=(BAD, COULD_NOT_LOOK), settled=True), EXIT_OK),  # and did, when it was asked last
+        (body("observed", verdicts=(BAD, COULD_NOT_LOOK)), EXIT_BAD),
+        (body("failed", verdicts=(GOOD,), settled=True), EXIT_BAD),
         ({"steps": [{"status": "needs input", "items": []}]}, EXIT_NOT_YET),
         ({"steps": []}, EXIT_OK),
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_one_beats_three_and_attested_counts_as_ok(given: dict[str, Any], code: int):
     assert exit_code(given) == code
@@ -132,6 +131,27 @@ def answer(session: Session, *found: Found, recorded: bool = False) -> dict[str,
 def found_at(session: Session, place: ItemStep, check: str, verdict: str, **changes: Any) -> Found:
     """A finding of now."""
     return msgspec.structs.replace(finding(session.snapshot, place, check, verdict), **changes)
+
+
+def test_the_last_word_stands_when_nobody_could_ask_for_it_again(tmp_path: Path):
+    """As on the screens and in the reports: whatever others are answered, the cluster was answered rightly."""
+    session = opened(tmp_path)
+    fill(session)
+
+    def told(*verdicts: str) -> tuple[int, bool | None]:
+        shown = session.snapshot
+        for verdict in verdicts:
+            shown = with_findings(shown, (found_at(session, DNS, "cluster-lookup", verdict),), ACTOR)
+        shown = with_findings(shown, (found_at(session, DNS, "resolver-here", BAD),), ACTOR)
+        dns = [step for step in GUIDE.steps if step.id == "dns"]
+        body = document("demo", GUIDE, shown, tuple(dns), recorded=False)
+        return body["exit_code"], body["steps"][0]["items"][0]["settled"]
+
+    assert told() == (EXIT_BAD, None)
+    assert told(COULD_NOT_LOOK) == (EXIT_BAD, None)
+    assert told(GOOD, COULD_NOT_LOOK)[1] is True
+    assert told(GOOD, COULD_NOT_LOOK)[0] != EXIT_BAD
+    assert told(GOOD, BAD, COULD_NOT_LOOK) == (EXIT_BAD, False)
 
 
 def many(tmp_path: Path, count: int) -> tuple[Session, list[ItemStep]]:
