@@ -12,6 +12,7 @@ from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, Evidence
 from state.problem import Problem
 from wizard.actions.azure_facts import (
     NAMESPACE,
+    az,
     azure_of,
     endpoint_id,
     group_of,
@@ -202,7 +203,7 @@ async def check_other_endpoints(view: View, readers: Readers) -> Finding:
     where = f"{one_line(first.name)} in {group_of(first.id)}{more}"
     if dead:
         text = f"an endpoint to this service is left over: {where}, {in_words(first)}"
-        todo = f"Where nobody needs it, delete it: az network private-endpoint delete --ids {first.id}"
+        todo = f"Where nobody needs it, delete it: {az('network', 'private-endpoint', 'delete', '--ids', first.id)}"
         return Finding(BAD, text, todo, (seen,))
     text = f"another endpoint leads to this service from the same VNet: {where}; DNS names one of them"
     return Finding(BAD, text, "Use that one here, or delete the one that no DNS record names.", (seen,))
