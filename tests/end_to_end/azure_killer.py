@@ -36,7 +36,7 @@ def die() -> NoReturn:
 def taken(trace: Path, about: str) -> int:
     """How many writes about this run's resources Azure has taken; each stands in the trace before its answer."""
     lines = [json.loads(line) for line in trace.read_text().splitlines()]
-    return sum(line["method"] == "PUT" and about in line["path"].lower() for line in lines)
+    return sum(line["method"] in ("PUT", "DELETE") and about in line["path"].lower() for line in lines)
 
 
 def arm(when: str, number: int, trace: Path, about: str) -> None:

@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.end_to_end.harness import until
+
 Info = dict[str, Any]
 
 ENDPOINT, ZONE, RECORD, LINK = "endpoint", "zone", "record", "link"
@@ -110,6 +112,40 @@ def group_of(info: Info) -> str:
 def zone_of(info: Info, host: str) -> str:
     """The Resource ID of a host's own zone."""
     return f"{group_of(info)}/providers/Microsoft.Network/privateDnsZones/{host}"
+
+
+def _there(info: Info, kind: str, count: int) -> None:
+    until(lambda: len(resources(info, kind)) == count, f"{count} of {kind}")
+
+
+def make_zone(info: Info, host: str) -> None:
+    """A zone of the host's name, linked to the cluster's VNet, without a record."""
+    zone = zone_of(info, host)
+    before = len(resources(info, ZONE)), len(resources(info, LINK))
+    send(info, "PUT", zone, {"location": "global"})
+    _there(info, ZONE, before[0] + 1)
+    link = {
+        "location": "global",
+        "properties": {"virtualNetwork": {"id": info["vnet_id"]}, "registrationEnabled": False},
+    }
+    named = f"{zone}/virtualNetworkLinks/behind"
+    send(info, "PUT", named, link)
+    _there(info, LINK, before[1] + 1)
+    # A zone answers only once its link is complete, a moment after the link exists.
+    until(lambda: send(info, "GET", named)["properties"]["virtualNetworkLinkState"] == "Completed", "the link")
+
+
+def set_record(info: Info, host: str, address: str) -> None:
+    """The record of a host in its own zone, whatever it was."""
+    body = {"properties": {"ttl": 5, "aRecords": [{"ipv4Address": address}]}}
+    send(info, "PUT", f"{zone_of(info, host)}/A/@", body)
+    until(
+        lambda: any(
+            one["properties"]["aRecords"] == [{"ipv4Address": address}] and host in one["id"]
+            for one in resources(info, RECORD)
+        ),
+        "the record",
+    )
 
 
 def _address(info: Info, endpoint: dict[str, Any]) -> str:

@@ -22,8 +22,21 @@ from state.problem import EXIT_NOT_YET
 from tests.conftest import HELM_4, _tool
 from tests.end_to_end import azure_killer, killer
 from tests.end_to_end.harness import Answer, Machine, changed, dpe, finish, until
-from tests.end_to_end.in_azure import WRITES, require_end_state, written
+from tests.end_to_end.in_azure import (
+    ENDPOINT,
+    LINK,
+    RECORD,
+    WRITES,
+    ZONE,
+    group_of,
+    make_zone,
+    require_end_state,
+    send,
+    set_record,
+    written,
+)
 from tests.end_to_end.test_killed_at_every_append import MARK, processes, saved_once
+from wizard.sandbox import faults as known
 
 pytestmark = pytest.mark.slow
 
@@ -138,6 +151,65 @@ def test_a_killed_sdk_process_costs_nothing(tmp_path: Path, azure: dict[str, Any
     done = here.killed(azure_killer.__file__, azure_killer.CHILD, "0", azure["trace_file"], here.name)
     assert done.code == EXIT_NOT_YET, done.all
     here.right(done)
+
+
+# ---------------------------------------------------------------- at every write that takes something away
+
+REPLACED = (("DELETE", ENDPOINT), ("PUT", ENDPOINT), ("PUT", RECORD))
+"""By the user's word: an endpoint that the vendor rejected goes, and so does another's record of the first host."""
+AFTER_THEM = tuple(("PUT", kind) for kind in (ZONE, RECORD, LINK))
+"""What the second host needs, as always."""
+AT_EACH = tuple((when, number) for when in azure_killer.WHENS for number in range(len(REPLACED)))
+
+
+def _name(when: str, number: int) -> str:
+    return f"r{number}-{when}"
+
+
+def _in_the_way(info: dict[str, Any], here: Site) -> None:
+    endpoint = f"{group_of(info)}/providers/Microsoft.Network/privateEndpoints/{here.endpoint}"
+    asked = {"name": here.endpoint, "properties": {"privateLinkServiceId": info["alias"], "requestMessage": "ours"}}
+    properties = {"subnet": {"id": info["subnet_id"]}, "manualPrivateLinkServiceConnections": [asked]}
+    send(info, "PUT", endpoint, {"location": info["location"], "properties": properties})
+    make_zone(info, here.hosts[0])
+    set_record(info, here.hosts[0], "10.99.0.9")
+    until(lambda: send(info, "GET", endpoint)["properties"]["provisioningState"] == "Succeeded", "the endpoint")
+
+
+@pytest.fixture(scope="module")
+def rejecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A sandbox where something is in the way of each run; what the vendor rejected there stays rejected."""
+    machine = Machine(tmp_path_factory.mktemp("rejecting"), _tool(HELM_4))
+    with machine.sandbox(known.REJECTED, azure=True) as info:
+        for when, number in AT_EACH:
+            _in_the_way(info, site(machine.home, info, _name(when, number)))
+    with machine.sandbox(azure=True) as info:
+        yield info
+
+
+def _killed_at_replacing(home: Path, info: dict[str, Any], when: str, number: int) -> None:
+    here = site(home, info, _name(when, number))
+    words = {"endpoint": {"dead_endpoint": "replace"}, "dns": {"other_record": "replace"}}
+    changed(here.answers, here.answers, lambda document: document["fields"].update(words))
+    arranged = len(written(info, here.name))
+    first = here.killed(azure_killer.__file__, when, str(number), info["trace_file"], here.name)
+    assert first.code == -signal.SIGKILL, first.all
+    assert len(written(info, here.name)) - arranged == number + (when != azure_killer.BEFORE), here.name
+    before = _journal(here)
+    done = here.machine.run("demo", here.answers)
+    assert done.code == EXIT_NOT_YET and "5 of 8 steps done" in done.out, (here.name, done.all)
+    saved_once(here.machine, before, here.name)
+    sent = [(method, kind) for method, kind, _ in written(info, here.name)[arranged:]]
+    assert sent == [*REPLACED, *AFTER_THEM], here.name
+    require_end_state(info, here.endpoint, here.hosts)
+
+
+def test_killed_where_something_is_replaced(tmp_path: Path, rejecting: dict[str, Any]):
+    """What was to go goes once, and what takes its place is made once."""
+    with ThreadPoolExecutor(len(AT_EACH)) as several:
+        runs = [several.submit(_killed_at_replacing, tmp_path, rejecting, *at) for at in AT_EACH]
+    for run in runs:
+        run.result()
 
 
 # ---------------------------------------------------------------- at every line about these steps

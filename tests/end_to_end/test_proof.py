@@ -10,7 +10,7 @@ import pytest
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK
 from tests.end_to_end.harness import Answer, Machine, changed, finishes, until
-from tests.end_to_end.in_azure import LINK, RECORD, ZONE, Info, gone, group_of, resources, send, zone_of
+from tests.end_to_end.in_azure import Info, gone, group_of, make_zone, send, set_record
 from wizard.sandbox import faults as known
 
 pytestmark = pytest.mark.slow
@@ -36,39 +36,6 @@ def status(answer: Answer, step: int) -> str:
 
 def check(machine: Machine) -> Answer:
     return machine.wizard("check", "demo", "-o", "json")
-
-
-def there(info: Info, kind: str, count: int) -> None:
-    until(lambda: len(resources(info, kind)) == count, f"{count} of {kind}")
-
-
-def make_zone(info: Info, host: str) -> None:
-    """A zone of the host's name, linked to the cluster's VNet, without a record."""
-    zone = zone_of(info, host)
-    before = len(resources(info, ZONE)), len(resources(info, LINK))
-    send(info, "PUT", zone, {"location": "global"})
-    there(info, ZONE, before[0] + 1)
-    link = {
-        "location": "global",
-        "properties": {"virtualNetwork": {"id": info["vnet_id"]}, "registrationEnabled": False},
-    }
-    named = f"{zone}/virtualNetworkLinks/behind"
-    send(info, "PUT", named, link)
-    there(info, LINK, before[1] + 1)
-    # A zone answers only once its link is complete, a moment after the link exists.
-    until(lambda: send(info, "GET", named)["properties"]["virtualNetworkLinkState"] == "Completed", "the link")
-
-
-def set_record(info: Info, host: str, address: str) -> None:
-    body = {"properties": {"ttl": 5, "aRecords": [{"ipv4Address": address}]}}
-    send(info, "PUT", f"{zone_of(info, host)}/A/@", body)
-    until(
-        lambda: any(
-            one["properties"]["aRecords"] == [{"ipv4Address": address}] and host in one["id"]
-            for one in resources(info, RECORD)
-        ),
-        "the record",
-    )
 
 
 def private_ip(machine: Machine) -> str:
