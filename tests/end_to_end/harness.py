@@ -101,7 +101,7 @@ class Machine:
         try:
             ready, _, _ = select.select([process.stdout], [], [], WAIT)
             line = process.stdout.readline() if ready else b""
-            assert line, (self.home / "sandbox.err").read_text()
+            assert line, "\n".join(path.read_text() for path in [self.home / "sandbox.err", *self.home.rglob("*.log")])
             info = json.loads(line)
             yield info if azure else without_azure(info, self.home / "without-azure.yml")
         finally:

@@ -41,11 +41,9 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "check.schema.json"
 
 def body(*statuses: str, verdicts: tuple[str, ...] = (), settled: bool | None = None) -> dict[str, Any]:
     """A check's answer with one item per status; the verdicts belong to the first, and the last word."""
-    first, others = {"findings": [{"verdict": verdict} for verdict in verdicts]}, {"findings": []}
-    items = [
-        {"status": status, "settled": None if number else settled, **(others if number else first)}
-        for number, status in enumerate(statuses)
-    ]
+    first = {"settled": settled, "findings": [{"verdict": verdict} for verdict in verdicts]}
+    others: dict[str, Any] = {"settled": None, "findings": []}
+    items = [{"status": status, **(others if number else first)} for number, status in enumerate(statuses)]
     return {"steps": [{"status": item["status"], "items": [item]} for item in items]}
 
 

@@ -23,6 +23,7 @@ IP = "10.20.1.4"
 TWIN = f"{GROUP}/providers/Microsoft.Network/privateEndpoints/pe-twin"
 
 Arrange = Callable[[World], object]
+Answers = dict[str, tuple[str, ...]]
 
 
 def as_it_should_be() -> World:
@@ -36,7 +37,7 @@ def as_it_should_be() -> World:
 
 def endpoint(**changes: object) -> Arrange:
     """The endpoint, but otherwise in one thing."""
-    return lambda world: world.endpoint_there(ENDPOINT_ID, **{"service": ALIAS, **changes})
+    return lambda world: world.endpoint_there(ENDPOINT_ID, str(changes.pop("service", ALIAS)), **changes)
 
 
 def zone(*networks: str, apex: tuple[str, ...] | None = (IP,)) -> Arrange:
@@ -61,7 +62,7 @@ def custom_dns(world: World) -> None:
     world.network_ = replace(world.network_, dns_servers=("10.0.0.10",))
 
 
-async def looked(tmp_path: Path, world: World, answers: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, str]]:
+async def looked(tmp_path: Path, world: World, answers: Answers) -> dict[str, tuple[str, str]]:
     """Verdict and text of every check of steps 2 to 5."""
     session = fill(opened(tmp_path))
     readers = Readers(azure=world, dns=Resolver(answers))
@@ -69,7 +70,7 @@ async def looked(tmp_path: Path, world: World, answers: dict[str, tuple[str, ...
     return {one.check: (one.verdict, one.text) for one in found}
 
 
-PRIVATE = {DPM: (IP,), MINIO: (IP,)}
+PRIVATE: Answers = {DPM: (IP,), MINIO: (IP,)}
 
 
 async def test_all_is_good_where_nothing_is_wrong(tmp_path: Path):
@@ -127,8 +128,6 @@ async def test_each_is_named_at_its_step(tmp_path: Path, arrange: Arrange, check
         pytest.param({DPM: (IP,), MINIO: ("10.99.9.9",)}, BAD, "elsewhere", id="another private address"),
     ],
 )
-async def test_what_a_name_leads_to_is_named(
-    tmp_path: Path, answers: dict[str, tuple[str, ...]], verdict: str, says: str
-):
+async def test_what_a_name_leads_to_is_named(tmp_path: Path, answers: Answers, verdict: str, says: str):
     found = await looked(tmp_path, as_it_should_be(), answers)
     assert found["resolver-here"][0] == verdict and says in found["resolver-here"][1], found["resolver-here"]

@@ -17,7 +17,7 @@ _TRIES = 200
 def take(server: str, port: int | None) -> socket.socket:
     """A bound socket on `port`, or on a free one for None; not listening yet. Raises Problem when it is taken."""
     if port is not None:
-        taken = _bind(port)
+        taken = _bind(port, again=True)
         if taken is None:
             raise Problem(
                 "sandbox-port",
@@ -28,7 +28,7 @@ def take(server: str, port: int | None) -> socket.socket:
         return taken
     chooser = random.SystemRandom()
     for _ in range(_TRIES):
-        if free := _bind(chooser.randrange(*_RANGE)):
+        if free := _bind(chooser.randrange(*_RANGE), again=False):
             return free
     raise Problem(
         "sandbox-port",
@@ -37,15 +37,23 @@ def take(server: str, port: int | None) -> socket.socket:
     )
 
 
-def _bind(port: int) -> socket.socket | None:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # Connections of the sandbox that was killed may linger in TIME_WAIT; they are no other program.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _bind(port: int, *, again: bool) -> socket.socket | None:
+    """A socket on a port; None when it is another's.
+
+    `again`: the port was ours. Connections of the sandbox that was killed may linger in TIME_WAIT; they are no other
+    program. A new port is bound without that leave: with it, Linux gives a port that is bound and not listened at
+    to two sandboxes which start at once, and the second one to listen fails.
+    """
+    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        listener.bind(("127.0.0.1", port))
+        if again:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
     except OSError as error:
-        listener.close()
+        taken.close()
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
             return None
         raise
-    return listener
+    # What is accepted here has the leave, too: else the next start could not bind over its TIME_WAIT.
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return taken
