@@ -35,7 +35,8 @@ MAX_LINE = 1024 * 1024
 """Bytes of one line. A writer never writes a longer one, so a longer one is not ours."""
 
 MAX_PROBLEMS = 100
-"""Reading stops after so many problems: what follows would tell nothing new."""
+"""So many lines that a newer version wrote are told one by one, the others counted. After as many damaged ones reading
+stops: nothing that follows can be trusted."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -211,8 +212,10 @@ def parse(path: Path, content: bytes) -> Journal:
     with _collector_paused():
         for number, line in enumerate(lines[1:], 2):
             reading.line(number, line)
-            if len(reading.problems) >= MAX_PROBLEMS:
+            if reading.damaged >= MAX_PROBLEMS:
+                reading.stop(number + 1, len(lines) - number)
                 break
+    reading.count_untold()
     head = line_hash(lines[-1])
     return Journal(
         path=path,
@@ -223,7 +226,7 @@ def parse(path: Path, content: bytes) -> Journal:
         torn=rest or None,
         problems=tuple(reading.problems),
         intact_through=reading.intact_through if reading.intact_through is not None else len(lines) - 1,
-        hashes=(*reading.hashes, head),
+        hashes=(*reading.hashes, line_hash(reading.last_line)),
         lines=tuple(reading.lines),
     )
 
@@ -324,14 +327,17 @@ class _Reading:
         self.hashes: list[str] = []
         self.problems: list[JournalProblem] = []
         self.intact_through: int | None = None
-        self._previous = header_line
+        self.damaged = 0
+        self._newer = 0
+        self._first_untold = 0
+        self.last_line = header_line
         self._seq: int | None = 0  # of the previous line; None after one that could not be read
         self._ts = ""  # the last one found to be well-formed
 
     def line(self, number: int, line: bytes) -> None:
         """Take in line `number`."""
-        expected = sha256(self._previous).hexdigest()
-        self._previous = line
+        expected = sha256(self.last_line).hexdigest()
+        self.last_line = line
         try:
             outer = _decode_outer(line)
         except LineError as error:
@@ -382,12 +388,30 @@ class _Reading:
 
     def report(self, number: int, code: str, what: str, detail: str = "") -> None:
         """Note a problem at line `number`."""
-        understood = code in ("unknown-event", "newer-format")  # the chain itself is whole
-        if not understood and self.intact_through is None:
-            self.intact_through = number - 2  # line n holds the event n - 1
-        self.problems.append(
-            JournalProblem(number, code, what, _MEANS[code], _UPDATE if understood else _RESTORE, detail)
-        )
+        newer = code in ("unknown-event", "newer-format")  # the chain itself is whole
+        if newer:
+            self._newer += 1
+            if self._newer > MAX_PROBLEMS:
+                self._first_untold = self._first_untold or number
+                return
+        else:
+            self.damaged += 1
+            if self.intact_through is None:
+                self.intact_through = number - 2  # line n holds the event n - 1
+        self.problems.append(JournalProblem(number, code, what, _MEANS[code], _UPDATE if newer else _RESTORE, detail))
+
+    def stop(self, number: int, left: int) -> None:
+        """Tell that `left` lines, from line `number` on, are not read."""
+        if left:
+            what = f"Reading ends before line {number}: so much is damaged. {left} lines are not shown."
+            self.report(number, "bad-line", what)
+
+    def count_untold(self) -> None:
+        """Tell how many lines of a newer version were not told one by one."""
+        if self._first_untold:
+            number, code, left = self._first_untold, "unknown-event", self._newer - MAX_PROBLEMS
+            what = f"From line {number} on, {left} more lines hold events that this version does not know."
+            self.problems.append(JournalProblem(number, code, what, _MEANS[code], _UPDATE))
 
 
 def decode_line(line: bytes) -> Event:

@@ -313,9 +313,34 @@ def test_of_doubled_keys_the_last_counts_as_in_jq() -> None:
     assert read.events[0].data == FieldSet(field="b", value="x")
 
 
-def test_many_bad_lines_end_the_reading() -> None:
-    read = parse([*lines_of([]), *[b"rubbish"] * 5000])
-    assert len(read.problems) == journal.MAX_PROBLEMS
+def test_many_bad_lines_end_the_reading_and_that_is_said() -> None:
+    lines = [*lines_of([]), *[b"rubbish"] * 5000]
+    read = parse(lines)
+    *told, last = read.problems
+    assert len(told) == journal.MAX_PROBLEMS
+    assert (last.line, last.code) == (journal.MAX_PROBLEMS + 2, "bad-line")
+    assert f"{5000 - journal.MAX_PROBLEMS} lines are not shown" in last.what
+    assert read.head == journal.line_hash(lines[-1])
+    assert read.hashes == tuple(journal.line_hash(line) for line in lines[: journal.MAX_PROBLEMS + 1])
+
+
+def test_however_much_is_newer_what_follows_is_read_and_its_chain_verified() -> None:
+    """A version that we do not know wrote 300 lines; ours went on, and somebody changed one of those."""
+    data = [FieldSet(field="name", value=str(number)) for number in range(305)]
+    lines = lines_of(data)
+    lines[1:301] = [line.replace(b'"type":"field_set"', b'"type":"from_the_future"') for line in lines[1:301]]
+    lines = rechain(lines)
+    read = parse(lines)
+    assert [event.data for event in read.events] == data[300:]
+    assert {problem.code for problem in read.problems} == {"unknown-event"}
+    assert len(read.problems) == journal.MAX_PROBLEMS + 1
+    assert "200 more lines" in read.problems[-1].what
+    assert read.intact_through == 305
+
+    lines[303] = lines[303].replace(b'"302"', b'"forged"')
+    read = parse(lines)
+    assert (304, "chain-broken") in found(read)
+    assert read.intact_through == 302
 
 
 NO_JOURNALS: dict[str, bytes] = {
