@@ -209,7 +209,7 @@ class ReviewPage(Page):
         if one.stale or not any(label == "Grade" for label, _ in details):
             yield "State", grade(one), PLAIN
         if one.stale:
-            yield "", "It was given for other values than those that stand now, so it does not count.", "$warning"
+            yield "", f"It does not count: {one.why_stale}.", "$warning"
         if not one.trusted:
             yield "Trust", word("failed", "none: it stands after the first damaged line"), PLAIN
         if one.step is not None:
@@ -367,7 +367,7 @@ class ReviewPage(Page):
         return [
             f"{review}{until} -o html --out {shlex.quote(f'{name}-review.html')}",
             f"{review}{until} -o json --out {shlex.quote(f'{name}-review.json')}",
-            f"{review} --expect HEAD",
+            f"{review}{until} --expect HEAD -o text",
         ]
 
     def action_copy(self) -> None:

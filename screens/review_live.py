@@ -240,9 +240,10 @@ class LiveReviewPage(ReviewPage):
         """What is highlighted, and what was found now about all of it."""
         if self._live is None:
             return super().copyable()
-        from wizard.live import as_text, document
+        from wizard.live import document
+        from wizard.report_text import live_text
 
-        return f"{super().copyable()}\n\n{as_text(document(self._live))}"
+        return f"{super().copyable()}\n\n{live_text(document(self._live))}"
 
     def commands(self) -> list[tuple[str, str, str]]:
         """What the palette offers: nothing that writes."""

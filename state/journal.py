@@ -276,7 +276,7 @@ def _parse_header(path: Path, line: bytes) -> tuple[Header, bool]:
                 detail=str(path),
             ) from error
         raise _not_a_journal(path, "its header lacks something") from error
-    if header.seq != 0 or not NAME.fullmatch(header.name) or not _is_timestamp(header.ts):
+    if header.seq != 0 or not NAME.fullmatch(header.name) or not is_timestamp(header.ts):
         raise _not_a_journal(path, "its header holds a number, name or time that no header has")
     return header, newer
 
@@ -287,7 +287,8 @@ def _is_newer(format_: str) -> bool:
     return name == _FORMAT_NAME and is_number and int(version) > int(_FORMAT_VERSION)
 
 
-def _is_timestamp(text: str) -> bool:
+def is_timestamp(text: str) -> bool:
+    """Whether a text is a time as a journal writes it: RFC 3339, UTC, microseconds."""
     if not TIMESTAMP.fullmatch(text):
         return False
     try:
@@ -358,7 +359,7 @@ class _Reading:
             self.report(number, "seq-gap", f"Line {number} has the number {outer.seq} where {self._seq + 1} belongs.")
         self._seq = outer.seq
         try:
-            if outer.ts != self._ts and not _is_timestamp(outer.ts):
+            if outer.ts != self._ts and not is_timestamp(outer.ts):
                 raise LineError("bad-line", "its time is not one", outer.ts)
             self._ts = outer.ts
             data = _decode_data(outer)
@@ -417,7 +418,7 @@ class _Reading:
 def decode_line(line: bytes) -> Event:
     """One event's line, decoded alone: without its place in the chain. Raises LineError."""
     outer = _decode_outer(line)
-    if not _is_timestamp(outer.ts):
+    if not is_timestamp(outer.ts):
         raise LineError("bad-line", "its time is not one", outer.ts)
     data = _decode_data(outer)
     return Event(

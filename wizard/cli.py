@@ -183,8 +183,8 @@ def review(
     given = _given(where)
     if given and not live:
         raise click.UsageError(f"--{next(iter(given)).removesuffix('_id').replace('_', '-')} says where --live looks.")
-    if live and (verify or output == "html"):
-        raise click.UsageError("--live goes with the screen, -o text and -o json.")
+    if live and verify:
+        raise click.UsageError("--live does not go with --verify: what is found now is in no journal.")
     again = given if live else None
     places = _places(context)
     if output is None and not (expect or verify or out):

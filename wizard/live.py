@@ -7,7 +7,7 @@ journalled. What needs a probe (a lookup from inside the cluster) is not repeate
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,10 +24,8 @@ from wizard.current import current_finding, last_finding
 from wizard.environment import looking, resolve_environment
 from wizard.evidence import redacted
 from wizard.guide import Check, Guide, ItemStep, Step
-from wizard.output import glyph
 from wizard.ports import Readers
 from wizard.session import environment_is_ours
-from wizard.text import clean
 from wizard.together import both
 from wizard.view import View, item_steps
 
@@ -403,37 +401,3 @@ def _check(look: Again) -> dict[str, Any]:
 
 
 _NOT_REPEATED_TEXT = "it needs a probe, which a review never makes"
-
-
-def as_text(part: Mapping[str, Any]) -> str:
-    """The `live` part for a reader, made of what JSON says."""
-    lines = [f"Looked at again {part['ts']}, with readers only; nothing was written"]
-    for identity in part["identities"]:
-        lines.append(f"  {glyph(_PIN_GLYPHS.get(identity['state'], identity['state']))} {identity['text']}")
-        lines += [f"      do next: {identity['todo']}"] if identity["todo"] else []
-    for check in part["checks"]:
-        lines += _check_lines(check)
-    told = ", ".join(f"{number} {word}" for word, number in part["counts"].items() if number)
-    lines.append(f"  in all: {told or 'no checks'}")
-    # A line break inside a text must not make a line of its own: it could look like one of ours.
-    return "\n".join(clean(line) for line in lines)
-
-
-_PIN_GLYPHS = {SAME: "ok", OTHER: "failed", NOT_PINNED: "not yet"}
-
-
-def _check_lines(check: Mapping[str, Any]) -> Iterator[str]:
-    named = " ".join(name.partition("/")[2] for name in check["items"])
-    sign = "not yet" if check["verdict"] == NOT_REPEATED else check["verdict"]
-    title = f"{check['number']} {check['title']}{f' ({named})' if named else ''}"
-    yield f"  {glyph(sign)} {check['verdict']:<14} {check['difference']:<14} {title}: {check['text']}"
-    if check["difference"] == AS_RECORDED:
-        return  # the same evidence stands in the report above
-    before = check["recorded"]
-    if before is not None:
-        stale = "" if before["current"] else ", for other values"
-        yield f"      recorded {before['ts']}{stale}: {before['verdict']}, {before['text']}"
-    for seen in check["evidence"]:
-        yield f"      {seen['source']}: {seen['request']} as {seen['identity']}, sha256 {seen['sha256']}"
-    if check["todo"] and check["verdict"] != GOOD:
-        yield f"      do next: {check['todo']}"

@@ -35,8 +35,9 @@ def as_html(document: Document) -> str:
         standing=report_parts.standing(document),
         steps=report_parts.steps(document),
         sections=[
+            report_parts.elsewhere(document),
             *report_parts.setting(document),
-            *filter(None, [report_parts.now(document)]),
+            *filter(None, [report_parts.now(document), report_parts.live(document)]),
             report_parts.timeline(document),
             report_parts.verifying(document),
         ],

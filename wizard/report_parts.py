@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from state.events import GOOD
 from wizard.evidence import GRADES
 from wizard.review import ADDRESSES, COUNTED, GIVEN
 from wizard.text import count
@@ -35,6 +36,11 @@ SIGNS = {
     "done": "ok",
     "cancelled": "failed",
     "unknown": "could not look",
+    # Of a look that was made again, and of whom it was made as.
+    "not repeated": "not yet",
+    "same": "ok",
+    "other": "failed",
+    "not pinned": "not yet",
 }
 
 
@@ -202,6 +208,18 @@ def setting(document: Document) -> tuple[Part, ...]:
     )
 
 
+def elsewhere(document: Document) -> Part:
+    """What was done for items that are not part of the setup any more: what it left may still be there."""
+    done: dict[str, list[Part]] = {}
+    for one in document["other_changes"]:
+        done.setdefault(one["where"], []).append(_change(one["change"]))
+    return Part(
+        "Done for items that were removed",
+        parts=tuple(Part(where, parts=tuple(changes)) for where, changes in done.items()),
+        empty="Nothing.",
+    )
+
+
 def timeline(document: Document) -> Part:
     """Every event, in its order."""
     return Part(
@@ -245,14 +263,61 @@ def now(document: Document) -> Part | None:
     )
 
 
+def live(document: Document) -> Part | None:
+    """What was found by looking again (`review --live`), beside what was recorded; None where nobody did."""
+    found = document.get("live")
+    if found is None:
+        return None
+    told = ", ".join(f"{number} {word}" for word, number in found["counts"].items() if number)
+    where = ((name.replace("_", " "), value) for name, value in found["environment"].items())
+    return Part(
+        "Looked at again",
+        rows=(
+            ("At", f"{found['ts']}, with readers only; nothing was written"),
+            ("In all", told or "no checks"),
+            *_some((name, "" if value is None else str(value)) for name, value in where),
+        ),
+        parts=(
+            *(
+                Part(f"{one['kind']}: {one['text']}", one["state"], rows=_some((("Do next", one["todo"]),)))
+                for one in found["identities"]
+            ),
+            *(_again(check) for check in found["checks"]),
+        ),
+    )
+
+
+def _again(check: Mapping[str, Any]) -> Part:
+    named = " ".join(name.partition("/")[2] for name in check["items"])
+    before = check["recorded"]
+    recorded = "never"
+    if before is not None:
+        others = "" if before["current"] else ", for other values"
+        recorded = f"{before['verdict']}, {before['text']}; {before['ts']}{others}"
+    return Part(
+        f"step {check['number']}{f' {named}' if named else ''}: {check['title']}",
+        check["verdict"],
+        rows=_some(
+            (
+                ("Difference", check["difference"]),
+                ("Now", check["text"]),
+                ("Recorded", recorded),
+                ("Do next", check["todo"] if check["verdict"] != GOOD else ""),
+            )
+        ),
+        parts=_evidence(check["evidence"]),
+    )
+
+
 def verifying(document: Document) -> Part:
     """How a reader makes sure that this is what the journal says."""
     file, head = f"{document['setup']}.jsonl", document["head"]
+    at = f" --as-of {document['as_of']}" if document["as_of_is"] == GIVEN else ""
     return Part(
         "How to verify",
         rows=(
             ("The head", f"{head} is the SHA-256 of the last line this report is made of."),
-            ("The journal", f"privatelink-wizard review {file} --expect {head}"),
+            ("The journal", f"privatelink-wizard review {file}{at} --expect {head} -o text"),
             ("A JSON report", f"privatelink-wizard review {file} --verify REPORT.json"),
             ("Without it", 'README.md, "Verify a journal without our program": sha256sum and jq'),
             ("Not proven", f"Who did what is {document['actors']}."),
@@ -324,25 +389,29 @@ def _finding(found: Mapping[str, Any]) -> Part:
                 ("Do next", found["todo"]),
                 ("Owes", found["owes"]),
                 ("Check", ", ".join(part for part in (found["check"], deciding) if part)),
-                ("Grade", _grade(found["grade"])),
+                ("Grade", _grade(found["grade"]) if found["grade"] else ""),
                 ("Looked", _said(found)),
             )
         ),
-        parts=tuple(
-            Part(
-                f"evidence {number}",
-                rows=(
-                    ("Source", seen["source"]),
-                    ("Request", seen["request"]),
-                    ("Answer", seen["answer"]),
-                    ("SHA-256", seen["sha256"]),
-                    ("Time", seen["ts"]),
-                    ("Identity", seen["identity"]),
-                    ("Grade", _grade(seen["grade"])),
-                ),
-            )
-            for number, seen in enumerate(found["evidence"], 1)
-        ),
+        parts=_evidence(found["evidence"]),
+    )
+
+
+def _evidence(evidence: Sequence[Mapping[str, Any]]) -> tuple[Part, ...]:
+    return tuple(
+        Part(
+            f"evidence {number}",
+            rows=(
+                ("Source", seen["source"]),
+                ("Request", seen["request"]),
+                ("Answer", seen["answer"]),
+                ("SHA-256", seen["sha256"]),
+                ("Time", seen["ts"]),
+                ("Identity", seen["identity"]),
+                ("Grade", _grade(seen["grade"])),
+            ),
+        )
+        for number, seen in enumerate(evidence, 1)
     )
 
 

@@ -14,6 +14,8 @@ from wizard.report_parts import (
     alarms,
     connections,
     counts,
+    elsewhere,
+    live,
     now,
     setting,
     sign_of,
@@ -36,9 +38,23 @@ def as_text(document: Document) -> str:
     lines += [_line("  ", text, "", state) for state, text in counts(document)]
     lines += _section(alarms(document))
     lines += ["", "Who connects to what", *_connections("  ", connections(document))]
-    for part in (steps(document), *setting(document), now(document), timeline(document), verifying(document)):
+    for part in (
+        steps(document),
+        elsewhere(document),
+        *setting(document),
+        now(document),
+        live(document),
+        timeline(document),
+        verifying(document),
+    ):
         lines += _section(part) if part else ()
     return "\n".join(lines)
+
+
+def live_text(found: Document) -> str:
+    """The `live` part of a report alone."""
+    part = live({"live": found})
+    return "\n".join(_section(part)).strip() if part else ""
 
 
 def _section(part: Part) -> Iterator[str]:

@@ -20,7 +20,6 @@ import msgspec
 
 from state.events import (
     BAD,
-    GOOD,
     OBSERVED,
     REPORTED,
     Attested,
@@ -45,11 +44,12 @@ from state.events import (
     TornLineCut,
     Unlinked,
 )
+from state.journal import is_timestamp
 from state.problem import EXIT_BAD, Problem
 from state.snapshot import ChangeRecord, Items, Recorded, RecordedFinding, Snapshot, fold
 from wizard.current import current_attestation, current_waiver, drift_of, settled, why_stale
 from wizard.evidence import grade_of
-from wizard.guide import YOU, Guide, ItemStep, Step
+from wizard.guide import YOU, Field, Guide, ItemStep, Step
 from wizard.relations import Relations, references
 from wizard.status import (
     ATTESTED,
@@ -103,12 +103,13 @@ class Cut:
         return min((one.line for one in self.problems if one.code not in _NOT_UNDERSTOOD), default=None)
 
 
-def cut(journal: Journal, as_of: str | None = None, head: str | None = None) -> Cut:
+def cut(journal: Journal, as_of: str | None = None, head: str | None = None, *, doubted: bool = False) -> Cut:
     """The journal up to the first event after the time `as_of`, or up to the line with the hash `head`.
 
-    Raises Problem `too-early` and `head-not-found`.
+    Who has the head from elsewhere knows by it that the line is as it was, whatever the line after it says; but not
+    where `doubted`. Raises Problem `too-early` and `head-not-found`.
     """
-    vouched = True
+    vouched = False
     if head is not None:
         line, vouched = _line_of(journal, head)
     elif as_of is not None:
@@ -118,7 +119,8 @@ def cut(journal: Journal, as_of: str | None = None, head: str | None = None) -> 
     if line is None:
         return Cut(journal.events, journal.lines, journal.head, journal.problems)
     known = bisect_right(journal.lines, line)
-    # That the line after it does not fit says nothing about the cut itself, unless the cut was found by that line.
+    # That the line after it does not fit means that one of the two was changed.
+    vouched = vouched and not doubted
     problems = tuple(
         one
         for one in journal.problems
@@ -159,14 +161,24 @@ def _line_of(journal: Journal, head: str) -> tuple[int | None, bool]:
     )
 
 
-def unexpected_head(journal: Journal, expect: str) -> Problem | None:
-    """What is wrong when the journal's head is not the one noted elsewhere; None when it is that one."""
-    if expect.strip().lower() == journal.head:
+def unexpected_head(journal: Journal, expect: str, as_of: str | None = None) -> Problem | None:
+    """What is wrong when the journal's head, or its head at the time `as_of`, is not the one noted elsewhere.
+
+    None when it is that one. Raises Problem `too-early`.
+    """
+    head, noted = cut(journal, as_of).head, expect.strip().lower()
+    if noted == head:
         return None
+    what, means = f"The head is {head}, expected was {one_line(expect)}.", "Lines were added, changed or cut since."
+    if noted in journal.hashes:
+        line, lines = journal.hashes.index(noted) + 1, len(journal.hashes)
+        means = (
+            f"That is the hash of line {line}, which is as it was; {count(lines - line, 'line')} follow it in the file."
+        )
     return Problem(
         "other-head",
-        f"The head is {journal.head}, expected was {one_line(expect)}.",
-        means="Lines were added, changed or cut since that head was noted.",
+        what,
+        means=means,
         todo="Compare with the copy the head was noted from; `--verify REPORT` names the differences.",
         exit_code=EXIT_BAD,
     )
@@ -181,19 +193,20 @@ def report(
     *,
     as_of: str | None = None,
     head: str | None = None,
+    doubted: bool = False,
     now: str | None = None,
 ) -> dict[str, Any]:
-    """The report of a journal as plain data: up to the time `as_of`, or up to the line with the hash `head`.
+    """The report of a journal as plain data: up to the time `as_of`, or up to the line with the hash `head` (`cut`).
 
     It is derived as of `as_of`, else of its last event. With `now` it also says what is different at that time. Without
     its guide (None) it says what the journal says alone: no status, and not what still counts.
 
     Raises Problem `too-early` and `head-not-found`.
     """
-    taken = cut(journal, None if head is not None else as_of, head)
+    taken = cut(journal, None if head is not None else as_of, head, doubted=doubted)
     snapshot = fold(journal.header, taken.events)
     last = snapshot.last_ts
-    state = _State(guide, snapshot, as_of or last, taken.events)
+    state = _State(guide, snapshot, as_of or last)
     steps = list(_steps(state))
     alarms = list(_alarms(state, taken, steps))
     environment, probe = snapshot.environment, snapshot.probe
@@ -228,23 +241,25 @@ def report(
         "links": [{"source": source, "target": target} for source, target in snapshot.links],
         "connections": list(_connections(state)),
         "steps": steps,
+        "other_changes": list(_other_changes(state)),
         "timeline": [
-            _moment(event, line, taken.broken_at) for event, line in zip(taken.events, taken.lines, strict=True)
+            _moment(event, line, taken.broken_at, state.fields)
+            for event, line in zip(taken.events, taken.lines, strict=True)
         ],
         "actors": "claimed by the program that wrote them, not proven",
-        "now": _now(journal, state, now) if now else None,
+        "now": _now(journal, state, taken, now) if now else None,
     }
 
 
 class _State:
     """A setup at one moment, as far as the guide is known."""
 
-    def __init__(self, guide: Guide | None, snapshot: Snapshot, at: str, events: Sequence[Event]) -> None:
+    def __init__(self, guide: Guide | None, snapshot: Snapshot, at: str) -> None:
         self.guide = guide
         self.snapshot = snapshot
         self.at = at
         self.status = derive(guide, snapshot, at) if guide else SetupStatus({}, {})
-        self.unseen = frozenset(never_observed(guide, self.status, events)) if guide else frozenset()
+        self.unseen = frozenset(never_observed(guide, self.status, snapshot)) if guide else frozenset()
         self.relations = Relations(guide, snapshot) if guide else None
         self.fields = guide.fields() if guide else {}
 
@@ -340,14 +355,15 @@ def counts_of(status: SetupStatus) -> dict[str, int]:
     return {word: statuses.count(word) for word in COUNTED}
 
 
-def never_observed(guide: Guide, status: SetupStatus, events: Sequence[Event]) -> tuple[ItemStep, ...]:
+def never_observed(guide: Guide, status: SetupStatus, snapshot: Snapshot) -> tuple[ItemStep, ...]:
     """The items' steps that can be observed, or that a later step wants so, and that no look was ever good for."""
     proofs = {(step.id, check.id) for step in guide.steps for check in deciding(step)}
     wanted = {step for step, _ in proofs} | {needed for step in guide.steps for needed in step.needs_observed}
+    # Of an item that was removed and added again, it is the new one's looks that count.
     observed = {
-        ItemStep(found.step, found.items)
-        for found in (event.data for event in events)
-        if isinstance(found, Found) and found.verdict == GOOD and (found.step, found.check) in proofs
+        ItemStep(step, items)
+        for (step, items, check), record in snapshot.findings.items()
+        if record.good is not None and (step, check) in proofs
     }
     return tuple(place for place in status.item_steps if place.step in wanted and place not in observed)
 
@@ -365,10 +381,16 @@ def _verdict(state: _State, taken: Cut, alarms: Sequence[Mapping[str, str]]) -> 
     else:
         done, steps = state.status.done_steps, count(len(state.guide.steps), "step")
         said = f"{done} of {steps} {'is' if steps == '1 step' else 'are'} done."
+        newer = next((one for one in taken.problems if one.code in _NOT_UNDERSTOOD), None)
         if FAILED in kinds:
             first, *more = [f"{alarm['where']}: {alarm['text']}" for alarm in alarms if alarm["kind"] == FAILED]
             others = f" And {len(more)} more." if more else ""
             word, text = FAILED, f"{first.rstrip('.')}.{others} {said}"
+        elif newer is not None:
+            word = "not judged"
+            text = (
+                f"From line {newer.line} on not all is understood: what that says may take back what is shown. {said}"
+            )
         elif done < len(state.guide.steps):
             word, text = "not done", said
         elif kinds & {NEVER_OBSERVED, UNPROVEN}:
@@ -564,7 +586,7 @@ def _finding(view: View | None, record: RecordedFinding) -> dict[str, Any]:
         "counts": None if stale is None else not stale,
         "stale": stale or None,
         "drift": drift.told() if drift else None,
-        "grade": grade_of(data.evidence),
+        "grade": grade_of(data.evidence) if data.evidence else None,
         "since": record.since,
         **_who(record),
         "evidence": [_every(seen) for seen in data.evidence],
@@ -616,7 +638,16 @@ def _change(change: ChangeRecord) -> dict[str, Any]:
     }
 
 
-def _moment(event: Event, line: int, broken_at: int | None) -> dict[str, Any]:
+def _other_changes(state: _State) -> Iterator[dict[str, Any]]:
+    """What was done at places that the setup no longer has: their items were removed, or are no longer linked."""
+    known = {place for _, _, places in state.places() for place in places}
+    for change in state.snapshot.changes.values():
+        place = ItemStep(change.started.data.step, tuple(change.started.data.items))
+        if place not in known:
+            yield {"where": state.where(place), "change": _change(change)}
+
+
+def _moment(event: Event, line: int, broken_at: int | None, fields: Mapping[str, Field]) -> dict[str, Any]:
     return {
         "seq": event.seq,
         "ts": event.ts,
@@ -624,7 +655,7 @@ def _moment(event: Event, line: int, broken_at: int | None) -> dict[str, Any]:
         "via": event.actor.via,
         "azure_oid": event.actor.azure_oid,
         "type": event.type,
-        "text": describe(event),
+        "text": describe(event, fields),
         "trusted": broken_at is None or line < broken_at,
     }
 
@@ -632,11 +663,11 @@ def _moment(event: Event, line: int, broken_at: int | None) -> dict[str, Any]:
 # ---------------------------------------------------------------- as of now
 
 
-def _now(journal: Journal, then: _State, now: str) -> dict[str, Any]:
+def _now(journal: Journal, then: _State, taken: Cut, now: str) -> dict[str, Any]:
     """What is different now: what the journal says by now, derived at this time. Not compared by `differences`."""
     whole = cut(journal)
-    today = _State(then.guide, fold(journal.header, whole.events), now, whole.events)
-    was, is_ = dict(_aspects(then)), dict(_aspects(today))
+    today = _State(then.guide, fold(journal.header, whole.events), now)
+    was, is_ = dict(_aspects(then, taken)), dict(_aspects(today, whole))
     return {
         "at": now,
         "events": len(whole.events),
@@ -651,8 +682,19 @@ def _now(journal: Journal, then: _State, now: str) -> dict[str, Any]:
     }
 
 
-def _aspects(state: _State) -> Iterator[tuple[tuple[str, str], str]]:
+def _aspects(state: _State, taken: Cut) -> Iterator[tuple[tuple[str, str], str]]:
     """What can be different at another time, in words: ((where, what), how it is)."""
+    snapshot = state.snapshot
+    yield ("setup", "chain"), "intact" if taken.broken_at is None else f"broken at line {taken.broken_at}"
+    yield ("setup", "mode"), snapshot.mode
+    if snapshot.environment is not None:
+        yield ("setup", "environment"), _environment(snapshot.environment.data)
+    for kind, pinned in snapshot.identities.items():
+        yield ("setup", f"identity, {kind}"), _pinned(pinned.data)
+    for owner in (None, *(f"{kind}/{name}" for kind, known in snapshot.items.items() for name in known)):
+        for value in _values(state, owner):
+            if value["value"] is not None:
+                yield (owner or "setup", value["label"] or value["field"]), value["value"]
     for step in _steps(state):
         for item in step["items"]:
             if item["status"]:
@@ -662,6 +704,9 @@ def _aspects(state: _State) -> Iterator[tuple[tuple[str, str], str]]:
                 yield (item["where"], finding["title"]), _still(f"{finding['verdict']}, {finding['text']}", finding)
             for said in item["attestations"]:
                 yield (item["where"], "confirmation"), _still(f"given at {said['ts']}", said)
+            for waiver in item["waivers"]:
+                used = ", the step is done on it" if waiver["in_use"] else ""
+                yield (item["where"], UNPROVEN), _still(f"{waiver['reason']}{used}", waiver)
 
 
 def _still(text: str, proof: Mapping[str, Any]) -> str:
@@ -671,30 +716,38 @@ def _still(text: str, proof: Mapping[str, Any]) -> str:
 # ---------------------------------------------------------------- events in words
 
 
-def describe(event: Event) -> str:
-    """One event in words."""
-    data = event.data
+def describe(event: Event, fields: Mapping[str, Field]) -> str:
+    """One event in words; `fields` are those of the guide, by their keys."""
+    data, words = event.data, said(event, fields)
     if isinstance(data, Found):
-        return f"{_place(data.step, data.items)} {data.check}: {data.verdict}, {said(event)}"
+        return f"{_place(data.step, data.items)} {data.check}: {data.verdict}, {words}"
     if isinstance(data, Attested):
-        return f"{_place(data.step, data.items)} attested: {said(event)}"
+        return f"{_place(data.step, data.items)} attested: {words}"
     if isinstance(data, RouteChosen | ProofWaived | ChangeStarted):
-        return f"{_place(data.step, data.items)} {said(event)}"
-    return said(event)
+        return f"{_place(data.step, data.items)} {words}"
+    return words
 
 
-def said(event: Event) -> str:
+def said(event: Event, fields: Mapping[str, Field]) -> str:
     """What an event says, without the step, the items and the state: these stand beside it on a screen."""
-    words = _WORDS.get(type(event.data))
-    return words(event.data) if words else event.type
+    data = event.data
+    if isinstance(data, FieldSet):
+        return _field_set(data, fields.get(data.field))
+    words = _WORDS.get(type(data))
+    return words(data) if words else event.type
 
 
-def _field_set(data: FieldSet) -> str:
+def _field_set(data: FieldSet, field: Field | None) -> str:
     owner = f"{data.item} " if data.item else ""
     if data.value is None:
         return f"{owner}{data.field} cleared"
     digest = f" (sha256 {data.file.sha256})" if data.file else ""
-    return f"{owner}{data.field} = {data.value}{digest}, {data.source}"
+    return f"{owner}{data.field} = {shown_value(field, data)}{digest}, {data.source}"
+
+
+def shown_value(field: Field | None, data: FieldSet) -> str:
+    """A committed value. No journal of ours holds a secret; one that somebody wrote into a journal is not told."""
+    return "(a secret, not shown)" if field is not None and field.secret else data.value or ""
 
 
 def _environment(data: EnvironmentSet) -> str:
@@ -712,7 +765,6 @@ _WORDS: dict[type[Data], Callable[[Any], str]] = {
     ItemRemoved: lambda data: f"removed {data.item}",
     Linked: lambda data: f"linked {data.source} with {data.target}",
     Unlinked: lambda data: f"unlinked {data.source} from {data.target}",
-    FieldSet: _field_set,
     RouteChosen: lambda data: f"route: {data.route}",
     Found: lambda data: data.text,
     Attested: lambda data: data.text,
@@ -735,20 +787,32 @@ def _place(step: str, items: tuple[str, ...]) -> str:
 # ---------------------------------------------------------------- comparing
 
 
-def differences(journal: Journal, guide: Guide | None, kept: Mapping[str, Any]) -> tuple[str, ...]:
+def differences(journal: Journal, guide: Guide | None, kept: Mapping[str, Any], *, now: str) -> tuple[str, ...]:
     """Every place where a kept report differs from the one made again from the journal as of its own head and time.
 
-    What the journal went on with since is no difference. Raises Problem `head-not-found`.
+    What the journal went on with since is no difference. A given time counts as far as it can have been given: in the
+    journal's own form, not after `now`, and with that head. Raises Problem `head-not-found`.
     """
     head, as_of = str(kept.get("head", "")), kept.get("as_of")
-    given = kept.get("as_of_is") == GIVEN and isinstance(as_of, str) and _reaches(journal, as_of, head)
-    rebuilt = report(journal, guide, as_of=str(as_of) if given else None, head=head)
-    return compare({**kept, "now": None}, json.loads(json.dumps(rebuilt)))
+    given = kept.get("as_of_is") == GIVEN and isinstance(as_of, str) and _reaches(journal, as_of, head, now)
+
+    def again(*, doubted: bool) -> Any:
+        made = report(journal, guide, as_of=str(as_of) if given else None, head=head, doubted=doubted)
+        return json.loads(json.dumps(made))
+
+    rebuilt = again(doubted=True)
+    if rebuilt["chain"] != kept.get("chain"):
+        # The report does not doubt its last line, so by its head it vouches for it.
+        rebuilt = again(doubted=False)
+    return compare({**kept, "now": None}, rebuilt)
 
 
-def _reaches(journal: Journal, as_of: str, head: str) -> bool:
+def _reaches(journal: Journal, as_of: str, head: str, now: str) -> bool:
     """Whether the journal's last event at that time is the line with that hash."""
-    return journal.header.ts <= as_of and len(cut(journal, as_of).events) == len(cut(journal, head=head).events)
+    # Any other form of a time would not compare as a text.
+    if not is_timestamp(as_of) or not journal.header.ts <= as_of <= max(now, journal.last_ts):
+        return False
+    return len(cut(journal, as_of).events) == len(cut(journal, head=head).events)
 
 
 def compare(kept: Any, rebuilt: Any) -> tuple[str, ...]:

@@ -48,14 +48,14 @@ def review(
         )
     journal = _journal(places, target)
     code = _code_of(journal)
+    moment = _time(journal, as_of)
     if expect is not None:
-        code = _expect(journal, expect, code)
+        code = _expect(journal, expect, moment, code)
     guide = _guide(journal)
     if guide is None and code == EXIT_OK:
         code = EXIT_USAGE
     if verify is not None:
         return _verify(journal, guide, expanded(verify), code)
-    moment = _time(journal, as_of)
     document = report(journal, guide, as_of=moment, now=now())
     if live is not None:
         again = _again(target, journal, find_guide(journal.header.guide.id), moment, live)
@@ -80,11 +80,7 @@ def _written(document: dict[str, Any], output: str | None) -> str:
         return as_html(document)
     from wizard.report_text import as_text
 
-    if "live" not in document:
-        return as_text(document)
-    from wizard.live import as_text as live_text
-
-    return f"{as_text(document)}\n\n{live_text(document['live'])}"
+    return as_text(document)
 
 
 def _look_again(again: LookAgain, code: int) -> tuple[dict[str, Any], int]:
@@ -193,8 +189,8 @@ def _time(journal: Journal, text: str | None) -> str | None:
     return found
 
 
-def _expect(journal: Journal, expect: str, code: int) -> int:
-    other = unexpected_head(journal, expect)
+def _expect(journal: Journal, expect: str, moment: str | None, code: int) -> int:
+    other = unexpected_head(journal, expect, moment)
     if other is None:
         say(f"{glyph('ok')} the head is the expected one")
         return code
@@ -211,20 +207,52 @@ def _verify(journal: Journal, guide: Guide | None, path: Path, code: int) -> int
         kept = json.loads(read_file(path, REPORT_LIMIT), object_pairs_hook=_once)
         if not isinstance(kept, dict) or kept.get("format") != FORMAT:
             raise ValueError(FORMAT)
-        kept.pop("live", None)  # what was found by looking again is in no journal
-        found = differences(journal, guide, kept)
+        aside = [part for part in _IN_NO_JOURNAL if kept.get(part) is not None]
+        kept.pop("live", None)
+        found = differences(journal, guide, kept, now=now())
     except OSError as error:
         raise Problem("report-unreadable", f"{one_line(str(path))} can't be read: {error.strerror}.") from None
     except (ValueError, RecursionError):
         raise Problem(
             "report-unreadable", f"{one_line(str(path))} is not a JSON report.", todo="Make one with -o json."
         ) from None
-    if not found:
-        data(f"{glyph('ok')} the report says what the journal says, as of {one_line(str(kept['as_of']))}")
-        return code
     for difference in found:
         data_line(f"{glyph('failed')} {difference}")
-    return EXIT_BAD
+    if not found:
+        data(f"{glyph('ok')} the report says what the journal says, as of {one_line(str(kept['as_of']))}")
+    for part in aside:
+        data_line(f"{glyph('could not look')} not compared: {part}, {_IN_NO_JOURNAL[part]}")
+    if code != EXIT_OK:
+        say_problem(_doubtful(journal, code))
+    return EXIT_BAD if found else code
+
+
+# Parts of a report that are in no journal, so that nobody can say whether they were changed.
+_IN_NO_JOURNAL = {
+    "now": "what was different when the report was made",
+    "live": "what was found when somebody looked again",
+}
+
+
+def _doubtful(journal: Journal, code: int) -> Problem:
+    """Why the journal that a report was compared with is not to be relied on as it stands."""
+    if not journal.problems:
+        return Problem(
+            "guide-unknown",
+            f"This version does not know the guide {one_line(journal.header.guide.id)}.",
+            means="What the steps amount to was not compared.",
+            todo="Compare with the version that knows it.",
+            exit_code=code,
+        )
+    damage = [one for one in journal.problems if one.code not in _NEWER]
+    first = (damage or journal.problems)[0]
+    return Problem(
+        f"journal-{first.code}",
+        f"The journal itself: {first.what}",
+        means=first.means,
+        todo=first.todo,
+        exit_code=code,
+    )
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

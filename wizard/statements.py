@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,8 +14,8 @@ from wizard.text import one_line
 from wizard.timeline import Statement, Timeline
 
 if TYPE_CHECKING:
-    from state.events import Event
     from state.journal import Journal
+    from state.snapshot import Snapshot
 
 __all__ = ["NEVER_OBSERVED", "Proof", "Reviewed", "ReviewedPlace", "ReviewedStep", "Statement", "reviewed"]
 
@@ -105,15 +105,16 @@ def reviewed(journal: Journal, guide: Guide | None, *, as_of: str | None = None,
     """
     taken = cut(journal, as_of)
     events, snapshot = taken.events, fold(journal.header, taken.events)
-    status = derive(guide, snapshot, snapshot.last_ts) if guide else SetupStatus({}, {})
-    timeline = Timeline(events, guide, snapshot, journal.intact_through)
+    at = as_of or snapshot.last_ts
+    status = derive(guide, snapshot, at) if guide else SetupStatus({}, {})
+    timeline = Timeline(events, guide, snapshot, at, journal.intact_through)
     return Reviewed(
         name=journal.header.name,
         guide_title=guide.title if guide else one_line(journal.header.guide.id),
         mode=one_line(snapshot.mode),
         sandbox=bool(snapshot.environment and snapshot.environment.data.sandbox),
         file=str(journal.path),
-        as_of=snapshot.last_ts,
+        as_of=at,
         chain_intact=not journal.problems,
         chain_line=_chain_line(journal),
         problems=tuple(_problems(journal, guide, expect)),
@@ -124,7 +125,7 @@ def reviewed(journal: Journal, guide: Guide | None, *, as_of: str | None = None,
         all_steps=len(guide.steps) if guide else 0,
         counts={
             **counts_of(status),
-            NEVER_OBSERVED: len(never_observed(guide, status, events)) if guide else 0,
+            NEVER_OBSERVED: len(never_observed(guide, status, snapshot)) if guide else 0,
         },
         unproven=tuple(
             one_line(f"{_named(guide, place)}: {mine.unproven}")
@@ -133,7 +134,7 @@ def reviewed(journal: Journal, guide: Guide | None, *, as_of: str | None = None,
         ),
         statements=timeline.statements,
         steps=tuple(_steps(guide, status)) if guide else (),
-        places=tuple(_places(guide, status, timeline, events)) if guide else (),
+        places=tuple(_places(guide, status, timeline, snapshot)) if guide else (),
     )
 
 
@@ -168,8 +169,8 @@ def _steps(guide: Guide, status: SetupStatus) -> Iterator[ReviewedStep]:
         )
 
 
-def _places(guide: Guide, status: SetupStatus, timeline: Timeline, events: Sequence[Event]) -> Iterator[ReviewedPlace]:
-    unseen = frozenset(never_observed(guide, status, events))
+def _places(guide: Guide, status: SetupStatus, timeline: Timeline, snapshot: Snapshot) -> Iterator[ReviewedPlace]:
+    unseen = frozenset(never_observed(guide, status, snapshot))
     position = 0
     for step in guide.steps:
         mine: list[tuple[ItemStep, Status | None]]

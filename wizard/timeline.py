@@ -38,10 +38,11 @@ from state.events import (
     Unlinked,
 )
 from state.snapshot import Items, Snapshot
+from wizard.current import INPUT_CHANGED, why_stale
 from wizard.evidence import GRADES, grade_of
 from wizard.guide import Guide, ItemStep
 from wizard.relations import Relations
-from wizard.review import said
+from wizard.review import said, shown_value
 from wizard.status import FAILED, RUNNING
 from wizard.text import clean, one_line
 from wizard.view import View, item_steps
@@ -68,8 +69,8 @@ class Statement:
     """One event. `position` counts from 0 in the timeline; `seq` is what the journal says, `ts` RFC 3339 UTC.
 
     `state` is the word that its glyph stands for: a grade, `failed`, `not yet`, `could not look`, `running`, or one
-    of ANSWER, CHANGE, SETUP, UNPROVEN. `stale`: a finding, attestation or waiver that does not count for the values as
-    they are now. `trusted` is False from the first damaged line of the journal on.
+    of ANSWER, CHANGE, SETUP, UNPROVEN. `why_stale`: why a finding, attestation or waiver does not count at the reviewed
+    moment; empty when it does. `trusted` is False from the first damaged line of the journal on.
     """
 
     position: int
@@ -80,9 +81,14 @@ class Statement:
     state: str
     text: str
     by: str
-    stale: bool
+    why_stale: str
     trusted: bool
     _timeline: Timeline = field(repr=False, compare=False)
+
+    @property
+    def stale(self) -> bool:
+        """Whether it does not count."""
+        return bool(self.why_stale)
 
     @property
     def details(self) -> tuple[tuple[str, str], ...]:
@@ -106,13 +112,17 @@ class Statement:
 class Timeline:
     """The events with what is known about them together: statements of one thing, events of one change."""
 
-    def __init__(self, events: Sequence[Event], guide: Guide | None, snapshot: Snapshot, intact_through: int) -> None:
+    def __init__(
+        self, events: Sequence[Event], guide: Guide | None, snapshot: Snapshot, at: str, intact_through: int
+    ) -> None:
+        """What `events` say, judged at the time `at` (RFC 3339 UTC)."""
         self._events = events
         self._guide = guide
+        self._snapshot = snapshot
         self._fields = guide.fields() if guide else {}
         self._numbers = {step.id: step.number for step in guide.steps} if guide else {}
         self._field_steps = {one.key: step.number for step in guide.steps for one in step.fields} if guide else {}
-        self._views = _views(guide, snapshot) if guide else {}
+        self._views = _views(guide, snapshot, at) if guide else {}
         self._counting = _counting(self._views)
         self._topics: dict[Hashable, list[int]] = {}
         self._change_of: dict[int, list[Event]] = {}
@@ -151,9 +161,9 @@ class Timeline:
                 step=self._field_steps.get(data.field) if isinstance(data, FieldSet) else self._numbers.get(step),
                 items=tuple(one_line(item) for item in items),
                 state=self._state(position, data),
-                text=one_line(said(event), limit=TEXT),
+                text=one_line(said(event, self._fields), limit=TEXT),
                 by=self._author(event),
-                stale=self._guide is not None and not self._counts(data),
+                why_stale=self._why_stale(data) if self._guide is not None else "",
                 trusted=trusted,
                 _timeline=self,
             )
@@ -168,7 +178,19 @@ class Timeline:
             return CHANGE if data.outcome == DONE else FAILED
         return _KINDS.get(type(data), SETUP)
 
-    def _counts(self, data: Data) -> bool:
+    def _why_stale(self, data: Data) -> str:
+        """Why a proof does not count; empty when it does. One that another look replaced is not asked for its age."""
+        if not self._same_inputs(data):
+            return INPUT_CHANGED
+        if isinstance(data, Found):
+            place = (data.step, data.items)
+            record = self._snapshot.findings.get((*place, data.check))
+            if record is not None and record.data is data:
+                view = self._views[place]
+                return next(why_stale(view, check) for check in view.step.checks if check.id == data.check)
+        return ""
+
+    def _same_inputs(self, data: Data) -> bool:
         """Whether a proof was given for the values as they are now; what is no proof has nothing to lose."""
         if isinstance(data, Found):
             return self._counting.get((data.step, data.items, data.check)) == data.fingerprint
@@ -236,7 +258,7 @@ class Timeline:
         known = self._fields.get(data.field)
         yield "Field", f"{known.label} ({data.field})" if known else data.field
         yield "Item", data.item or ""
-        yield "Value", "cleared" if data.value is None else data.value
+        yield "Value", "cleared" if data.value is None else shown_value(known, data)
         yield "Source", data.source
         if data.file:
             yield "SHA-256", data.file.sha256
@@ -248,7 +270,7 @@ class Timeline:
         if view is None:
             return "an item or step that is not part of the setup now" if self._guide else ""
         inputs = view.inputs()
-        if not statement.stale:
+        if self._same_inputs(data):
             named = [f"{self._label(name)} {value}" for name, value in inputs if value]
             return f"{', '.join(named)}; unchanged since" if named else "no inputs"
         changed = [
@@ -269,10 +291,10 @@ class Timeline:
         return " ".join(part for part in (item.partition("/")[2], known.label if known else key) if part)
 
 
-def _views(guide: Guide, snapshot: Snapshot) -> dict[tuple[str, Items], View]:
+def _views(guide: Guide, snapshot: Snapshot, at: str) -> dict[tuple[str, Items], View]:
     relations = Relations(guide, snapshot)
     return {
-        (step.id, place.items): View(guide, snapshot, step, place.items, relations)
+        (step.id, place.items): View(guide, snapshot, step, place.items, relations, at)
         for step in guide.steps
         for place in item_steps(guide, snapshot, step)
     }

@@ -89,6 +89,17 @@ def test_bytes_that_a_shell_does_not_see_are_told(verify: Verifier, content: byt
     assert (code, "it holds bytes that no journal has" in said) == (1, True)
 
 
+def test_neither_nothing_nor_a_longer_hash_passes(verify: Verifier, content: bytes):
+    """A shell cuts line breaks off what it is told, and an empty file has no head at all."""
+    lines = content.splitlines(keepends=True)
+    event = journal.decode_line(lines[10].rstrip(b"\n"))
+    lines[10] = lines[10].replace(event.prev.encode(), event.prev.encode() + b"\\n")
+    assert "chain broken: line 10 or 11 was changed" in verify(b"".join(lines))[1]
+    assert verify(b"", " ")[0] == 1
+    done = subprocess.run(["bash", verify.script, verify.file, ""], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+
+
 def test_it_agrees_with_the_program_about_every_line(verify: Verifier, content: bytes):
     """A line whose successor was adapted as well moves the break to the next one."""
     lines = content.splitlines()

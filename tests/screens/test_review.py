@@ -206,7 +206,7 @@ async def test_a_proof_for_other_values_is_stale_and_says_what_it_was(tmp_path: 
     path = journal(tmp_path, [*real(25), found(1, "resolves here", REPORTED)])
     async with review(tmp_path, path) as mine:
         assert "! stale" in mine.cursor_row and "✓" not in mine.cursor_row
-        assert "State ! stale" in mine.evidence and "so it does not count" in mine.evidence
+        assert "State ! stale" in mine.evidence and "It does not count: an input changed since" in mine.evidence
         assert "Grade reported, the vendor said so" in mine.evidence
 
 
@@ -560,7 +560,7 @@ async def test_every_step_with_what_it_rests_on(tmp_path: Path, size: Size):
         # What is stale, with the values that it was found for.
         await mine.until(lambda: "5 DNS records" in mine.evidence)
         assert "Resolvers from here advises only State ! stale" in mine.evidence
-        assert "It was given for other values than those that stand now" in mine.evidence
+        assert "It does not count: an input changed since." in mine.evidence
         assert "Azure's DNS records State never looked at" in mine.evidence
         await mine.press("ctrl+y")
         await mine.until(lambda: isinstance(mine.app.screen, CopySheet))

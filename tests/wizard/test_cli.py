@@ -22,7 +22,7 @@ import pytest
 
 from state.events import GuideRef
 from tests.setups import ENDPOINT_ID, SUBSCRIPTION, data_of, make_setup
-from tests.state.make_journal import lines_of
+from tests.state.make_journal import lines_of, ts_of
 from wizard.cli import main
 
 
@@ -186,7 +186,7 @@ def test_a_changed_journal_and_another_head_are_one(shell: Shell, tmp_path: Path
     [
         (["--kube-context", "c"], "--kube-context says where --live looks"),
         (["--tenant", "t"], "--tenant says where --live looks"),
-        (["--live", "--verify", "report.json"], "--live goes with"),
+        (["--live", "--verify", "report.json"], "--live does not go with --verify"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -261,6 +261,26 @@ def test_a_report_is_written_once_and_compared(shell: Shell, tmp_path: Path):
         assert b"--verify goes with neither" in shell("review", "prod", "--verify", str(out), *more).stderr
     out.write_text(out.read_text().replace("{", '{"mode": "hybrid",', 1))
     assert shell("review", "prod", "--verify", str(out)).returncode == 2, "which of two modes would a reader take?"
+
+
+def test_what_was_not_compared_and_what_is_wrong_with_the_journal_is_said(shell: Shell, tmp_path: Path):
+    """A report that is right is no word about the journal it was compared with, nor about what is in no journal."""
+    out, copy = tmp_path / "report.json", tmp_path / "copy.jsonl"
+    assert shell("review", "prod", "-o", "json", "--as-of", ts_of(20), "--out", str(out)).returncode == 0
+    done = shell("review", "prod", "--verify", str(out))
+    assert done.returncode == 0
+    assert b"not compared: now, what was different when the report was made" in done.stdout
+    document = json.loads(out.read_text())
+    out.write_text(json.dumps({**document, "live": {"forged": True}}))
+    assert b"not compared: live" in shell("review", "prod", "--verify", str(out)).stdout
+
+    lines = (shell.state / "setups" / "prod.jsonl").read_bytes().splitlines(keepends=True)
+    lines[30] = lines[30].replace(b"ada", b"eve", 1)
+    copy.write_bytes(b"".join(lines))
+    done = shell("review", str(copy), "--verify", str(out))
+    assert done.returncode == 1
+    assert b"the report says what the journal says" in done.stdout
+    assert b"The journal itself: Line 31 or 32 was changed after it was written" in done.stderr
 
 
 @pytest.mark.parametrize("form", ["text", "json", "html"])

@@ -20,6 +20,7 @@ from wizard.evidence import evidence
 from wizard.guide import Check, Finding
 from wizard.live import Again, Live, Pin
 from wizard.ports import ClusterIdentity, Readers
+from wizard.report_text import live_text
 
 STEP = GUIDE.steps[4]
 ADVICE = next(check for check in STEP.checks if not check.decides)
@@ -80,7 +81,7 @@ def test_what_differs_from_the_record_and_what_that_is_worth(look: Again, differ
     assert live.exit_code(looked(look)) == code
     (told,) = live.document(looked(look))["checks"]
     assert told["difference"] == difference
-    assert difference in live.as_text(live.document(looked(look)))
+    assert difference in live_text(live.document(looked(look)))
 
 
 def test_bad_beats_what_could_not_be_looked_at():
@@ -92,10 +93,12 @@ def test_what_was_recorded_stands_beside_what_differs():
     (check,) = part["checks"]
     assert (check["verdict"], check["recorded"]["verdict"]) == ("bad", "good")
     assert (check["text"], check["recorded"]["text"]) == ("is 20.1.2.3", "is 10.20.1.4")
-    text = live.as_text(part)
-    assert f"recorded {NOW}: good, is 10.20.1.4" in text
-    assert "as an auditor, sha256" in text
-    assert "1 worse" in text
+    text = live_text(part)
+    rows = [line.split(maxsplit=1) for line in text.splitlines()]
+    assert ["Recorded", f"good, is 10.20.1.4; {NOW}"] in rows
+    assert ["Now", "is 20.1.2.3"] in rows
+    assert ["Identity", "an auditor"] in rows
+    assert any(row[0] == "In" and "1 worse" in row[1] for row in rows)
 
 
 def test_a_line_break_in_an_answer_makes_no_line():
@@ -104,7 +107,7 @@ def test_a_line_break_in_an_answer_makes_no_line():
     forged = replace(
         look, found=msgspec.structs.replace(look.found, text="x\n  ✓ good           as recorded    8 Forged")
     )
-    assert not any(line.startswith("  ✓") for line in live.as_text(live.document(looked(forged))).splitlines())
+    assert not any(line.startswith("  ✓") for line in live_text(live.document(looked(forged))).splitlines())
 
 
 # ---------------------------------------------------------------- a whole look, over ports in memory

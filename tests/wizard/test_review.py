@@ -11,16 +11,29 @@ from typing import Any
 import pytest
 
 from state import journal
-from state.events import BAD, COULD_NOT_LOOK, GOOD, Data, FieldSet, GuideRef, TornLineCut
+from state.events import (
+    BAD,
+    COULD_NOT_LOOK,
+    GOOD,
+    Data,
+    EnvironmentSet,
+    FieldSet,
+    GuideRef,
+    IdentityPinned,
+    ItemAdded,
+    ItemRemoved,
+    ModeSet,
+    TornLineCut,
+)
 from state.journal import Journal
 from state.problem import Problem
 from tests.setups import GUIDE as GUIDE_REF
 from tests.setups import make_setup
 from tests.state.make_journal import lines_of, ts_of
 from tests.wizard.engine import DNS, ENDPOINT, GUIDE, MARK
-from tests.wizard.proofs import OPENING, confirmed, journal_of, much_wrong, proof, seen, waived
+from tests.wizard.proofs import OPENING, confirmed, journal_of, much_wrong, places_before_mark, proof, seen, waived
 from wizard.report_text import as_text
-from wizard.review import compare, cut, differences, report
+from wizard.review import compare, cut, differences, report, unexpected_head
 from wizard.text import one_line
 
 NOW = "2026-11-28T12:00:00.000000Z"
@@ -117,6 +130,8 @@ def test_a_secret_is_not_told_even_if_somebody_wrote_it_in():
     document = report(journal_of(*OPENING, FieldSet(item="dpe/dpe-01", field="token", value="hunter2")), GUIDE)
     (dpe,) = [item for item in document["items"] if item["item"] == "dpe/dpe-01"]
     assert "token" not in [value["field"] for value in dpe["values"]]
+    assert document["timeline"][-1]["text"] == "dpe/dpe-01 token = (a secret, not shown), typed"
+    assert "hunter2" not in json.dumps(document)
 
 
 def test_proven_is_said_only_when_nothing_was_left_out():
@@ -134,6 +149,48 @@ def test_a_journal_of_a_guide_that_nobody_knows_is_told_as_far_as_it_goes():
     assert place(document, "mark-updated dpe-01")["attestations"][0]["counts"] is None
     assert document["links"][0] == {"source": "dpe/dpe-01", "target": "endpoint/pe-weu"}
     assert "from here data would cross the public internet" in as_text(document)
+
+
+def newer(*data: Data) -> Journal:
+    """A journal that a newer version went on with: its last event is one that this version does not know."""
+    lines = lines_of([*data, ModeSet(mode="hybrid")], "demo", GUIDE_REF)
+    lines[-1] = lines[-1].replace(b'"mode_set"', b'"proof_revoked"')
+    return parsed(*lines)
+
+
+def test_nothing_is_judged_of_which_not_all_is_understood():
+    """What a newer version wrote may take back what stands before it."""
+    assert report(journal_of(*OPENING), GUIDE)["verdict"]["word"] == "not done"
+    found = report(newer(*OPENING), GUIDE)["verdict"]
+    assert (found["word"], f"From line {len(OPENING) + 2} on" in found["text"]) == ("not judged", True)
+    assert report(newer(*much_wrong()), GUIDE)["verdict"]["word"] == "failed", "what is known to be wrong is"
+
+
+def test_who_could_not_look_has_no_grade():
+    document = report(journal_of(*OPENING, proof(DNS, "cluster-lookup", COULD_NOT_LOOK)), GUIDE)
+    (looked,) = place(document, "step 5 dpe-01 pe-weu")["findings"]
+    assert looked["grade"] is None
+    assert "observed, we looked" not in as_text(document)
+    document = report(journal_of(*OPENING, proof(DNS, "records", GOOD, seen())), GUIDE)
+    assert place(document, "step 5 dpe-01 pe-weu")["findings"][0]["grade"] == "observed"
+
+
+def test_an_item_that_was_removed_and_added_again_was_never_observed():
+    observed = (*OPENING, proof(ENDPOINT, "endpoint", GOOD, seen()))
+    again = (*observed, ItemRemoved(item="endpoint/pe-weu"), ItemAdded(item="endpoint/pe-weu"))
+    assert place(report(journal_of(*observed), GUIDE), "step 3 pe-weu")["never_observed"] is False
+    assert place(report(journal_of(*again), GUIDE), "step 3 pe-weu")["never_observed"] is True
+
+
+def test_what_was_done_for_an_item_that_was_removed_is_told():
+    """The endpoint in Azure may still be there."""
+    document = report(journal_of(*much_wrong(), ItemRemoved(item="dpe/dpe-01")), GUIDE)
+    assert not [item for step in document["steps"] for item in step["items"] if item["changes"]]
+    (left,) = document["other_changes"]
+    assert (left["where"], left["change"]["undo"]) == ("step 7 dpe-01", "helm uninstall dpe-01")
+    text = as_text(document)
+    assert text.index("Done for items that were removed") < text.index("helm upgrade --install")
+    assert report(journal_of(*much_wrong()), GUIDE)["other_changes"] == []
 
 
 # ---------------------------------------------------------------- as of
@@ -199,6 +256,23 @@ def test_as_of_now_only_what_is_different_is_named():
     assert changed["step 3 pe-weu", "confirmation"][1].endswith("(does not count)")
 
 
+def test_as_of_now_names_where_it_points_as_whom_and_on_which_word():
+    lines = [*OPENING, *(confirmed(place) for place in places_before_mark())]
+    early = ts_of(len(lines))
+    lines += [EnvironmentSet(kube_context="another"), IdentityPinned(kind="azure", facts={"tenant_id": "t-2"})]
+    lines += [ModeSet(mode="hybrid"), waived(MARK), confirmed(MARK)]
+    told = report(journal_of(*lines), GUIDE, as_of=early, now=ts_of(len(lines)))["now"]["differences"]
+    changed = {(one["where"], one["what"]): (one["was"], one["is"]) for one in told}
+    was, is_ = changed["setup", "environment"]
+    assert ("sandbox True" in was, "kube_context another" in is_) == (True, True)
+    assert changed["setup", "identity, azure"] == (None, "azure pinned: tenant_id t-2")
+    assert changed["setup", "mode"] == ("self-service", "hybrid")
+    assert changed["step 8 dpe-01", "without observed proof"] == (
+        None,
+        "the cluster is sealed, the step is done on it",
+    )
+
+
 # ---------------------------------------------------------------- the chain of the cut
 
 
@@ -230,6 +304,38 @@ def test_damage_after_the_cut_is_none_of_the_cut(found: Journal, tmp_path: Path)
     assert (told["chain"]["broken_at"], told["torn_bytes"]) == (31, 6)
 
 
+def test_a_cut_right_before_a_line_that_does_not_fit_is_doubted(found: Journal):
+    """One of the two was changed, and nobody knows which; but who noted the head of the first one does."""
+    lines = found.path.read_bytes().splitlines()
+    kept = plain(report(found, GUIDE, as_of=ts_of(20)))
+    lines[20] = lines[20].replace(b"ada", b"eve")  # the event of ts_of(20)
+    forged = parsed(*lines)
+    document = report(forged, GUIDE, as_of=ts_of(20))
+    assert (document["chain"]["broken_at"], document["verdict"]["word"]) == (21, "not trusted")
+    assert document["timeline"][-1]["trusted"] is False
+    assert differences(forged, GUIDE, plain(document), now=NOW) == (), "a report that says so is right"
+    assert differences(forged, GUIDE, kept, now=NOW), "and the one from before is of another line"
+
+    after = found.path.read_bytes().splitlines()
+    after[21] = after[21].replace(b"ada", b"eve")
+    assert report(parsed(*after), GUIDE, as_of=ts_of(20))["chain"]["intact"] is True
+    after = found.path.read_bytes().splitlines()
+    after[21] = after[21].replace(b'"prev":"', b'"prev":"0')
+    assert report(parsed(*after), GUIDE, as_of=ts_of(20))["chain"]["intact"] is False
+    assert differences(parsed(*after), GUIDE, kept, now=NOW) == (), "its head vouches for its last line"
+
+
+def test_an_expected_head_is_that_of_the_time_and_an_earlier_one_is_known(found: Journal):
+    early = report(found, GUIDE, as_of=ts_of(20))["head"]
+    assert unexpected_head(found, found.head) is None
+    assert unexpected_head(found, early, ts_of(20)) is None
+    told = unexpected_head(found, early)
+    assert told is not None
+    assert "line 21, which is as it was; 20 lines follow it" in told.means
+    other = unexpected_head(found, "0" * 64)
+    assert other is not None and "added, changed or cut" in other.means
+
+
 def test_lines_that_can_not_be_read_do_not_shift_the_cut(found: Journal):
     lines = found.path.read_bytes().splitlines()
     lines[10] = b"{}"
@@ -246,10 +352,10 @@ def test_what_the_journal_went_on_with_is_no_difference(found: Journal):
     lines = found.path.read_bytes().splitlines()
     for kept in (report(parsed(*lines[:31]), GUIDE, now=NOW), report(found, GUIDE, as_of=ts_of(30), now=NOW)):
         for later in (parsed(*lines), parsed(*lines, tail=b'{"torn'), parsed(*lines[:31], tail=b'{"torn')):
-            assert differences(later, GUIDE, plain(kept)) == ()
+            assert differences(later, GUIDE, plain(kept), now=NOW) == ()
     cut_off = TornLineCut(bytes=6, sha256="0" * 64, kept_in="x")
     after = parsed(*lines_of([*much_wrong(), cut_off], "demo", GUIDE_REF))
-    assert differences(after, GUIDE, plain(report(journal_of(*much_wrong()), GUIDE))) == ()
+    assert differences(after, GUIDE, plain(report(journal_of(*much_wrong()), GUIDE)), now=NOW) == ()
 
 
 def test_a_report_of_a_journal_that_was_changed_since_differs(found: Journal):
@@ -258,12 +364,12 @@ def test_a_report_of_a_journal_that_was_changed_since_differs(found: Journal):
     for number in (10, 20):  # in the middle, and the very line the report ends with
         changed = list(lines)
         changed[number] = changed[number].replace(b'"ada"', b'"eve"')
-        told = differences(parsed(*changed), GUIDE, kept)
+        told = differences(parsed(*changed), GUIDE, kept, now=NOW)
         assert f"timeline[seq {number}].by: ada@build-01 in the report, eve@build-01 in the journal" in told
         assert any(one.startswith("chain.intact: ") for one in told)
         assert any(one.startswith("head: ") for one in told) == (number == 20)
     with pytest.raises(Problem) as caught:
-        differences(parsed(*lines[:15]), GUIDE, kept)
+        differences(parsed(*lines[:15]), GUIDE, kept, now=NOW)
     assert caught.value.code == "head-not-found"
 
 
@@ -314,11 +420,13 @@ def test_whatever_is_changed_in_a_report_is_named():
 
 def test_a_changed_time_or_head_is_named(found: Journal):
     kept = plain(report(found, GUIDE, as_of=ts_of(20)))
-    for as_of in (ts_of(10), ts_of(25), "soon", None):
-        assert any(one.startswith("as_of: ") for one in differences(found, GUIDE, {**kept, "as_of": as_of}))
+    # Another form of a time, or one that has not been, compares as no text of a journal does.
+    forms = ("2026-W02-1T00:00:00Z", "2026-12-01", f"{ts_of(20)[:-1]}+23:59", "9999-12-31T00:00:00.000000Z")
+    for as_of in (ts_of(10), ts_of(25), "soon", None, *forms):
+        assert any(one.startswith("as_of: ") for one in differences(found, GUIDE, {**kept, "as_of": as_of}, now=NOW))
     last = plain(report(found, GUIDE))
-    assert any(one.startswith("as_of: ") for one in differences(found, GUIDE, {**last, "as_of": NOW}))
-    assert differences(found, GUIDE, {**kept, "head": last["head"]})
+    assert any(one.startswith("as_of: ") for one in differences(found, GUIDE, {**last, "as_of": NOW}, now=NOW))
+    assert differences(found, GUIDE, {**kept, "head": last["head"]}, now=NOW)
 
 
 # ---------------------------------------------------------------- what the screen counts

@@ -137,7 +137,7 @@ def test_a_change_is_told_by_each_of_its_events():
 def test_the_wording_is_the_reports_without_what_stands_in_other_columns(tmp_path: Path):
     kept = journal.read(make_setup(tmp_path, "prod", 40))
     for event, statement in zip(kept.events, reviewed(kept, GUIDE).statements, strict=True):
-        assert describe(event).endswith(statement.text)
+        assert describe(event, GUIDE.fields()).endswith(statement.text)
     (looked,) = {one.text for one in of(proof(DNS, "resolver-here", text="10.20.1.4, as wanted")).statements[-1:]}
     assert looked == "10.20.1.4, as wanted"
 
@@ -162,6 +162,24 @@ def test_a_proof_is_stale_once_an_input_changed_and_says_which():
     assert rows(later[-4], "Relies on") == [f"changed since: pe-weu {label} (event 24)"]
 
     assert not any(one.stale for one in of(*proofs, change, back).statements), "the values are what they were"
+
+
+def test_what_was_looked_at_too_long_ago_counts_no_more_at_the_reviewed_time():
+    """The screen says of a moment what the report says of it."""
+    kept = journal_of(*OPENING, proof(DNS, "records", "good", seen()), proof(DNS, "records", "good", seen()))
+    later = "2026-11-28T12:00:00.000000Z"
+    found, document = reviewed(kept, GUIDE, as_of=later), report(kept, GUIDE, as_of=later)
+    assert found.as_of == document["as_of"] == later
+    assert found.counts["stale"] == document["counts"]["stale"] == 1
+    assert found.statements[-1].why_stale == "looked at over 7 days ago"
+    assert rows(found.statements[-1], "Relies on")[0].endswith("; unchanged since")
+    assert not found.statements[-2].stale, "another look replaced it"
+    assert not any(one.stale for one in reviewed(kept, GUIDE).statements)
+
+
+def test_a_secret_that_somebody_wrote_in_is_not_shown():
+    (told,) = of(FieldSet(item="dpe/dpe-01", field="token", value="hunter2")).statements[-1:]
+    assert "hunter2" not in told.text and rows(told, "Value") == ["(a secret, not shown)"]
 
 
 def test_a_cleared_input_is_a_changed_one():
