@@ -279,12 +279,26 @@ def live(document: Document) -> Part | None:
         ),
         parts=(
             *(
-                Part(f"{one['kind']}: {one['text']}", one["state"], rows=_some((("Do next", one["todo"]),)))
+                Part(
+                    f"{one['kind']}: {one['text']}",
+                    one["state"],
+                    rows=_some(
+                        (
+                            ("Pinned", _named_facts(one["pinned"])),
+                            ("Asked", _named_facts(one["found"])),
+                            ("Do next", one["todo"]),
+                        )
+                    ),
+                )
                 for one in found["identities"]
             ),
             *(_again(check) for check in found["checks"]),
         ),
     )
+
+
+def _named_facts(facts: Mapping[str, str | None] | None) -> str:
+    return ", ".join(f"{name} {value or 'unknown'}" for name, value in (facts or {}).items())
 
 
 def _again(check: Mapping[str, Any]) -> Part:
@@ -299,6 +313,8 @@ def _again(check: Mapping[str, Any]) -> Part:
         check["verdict"],
         rows=_some(
             (
+                ("Items", ", ".join(check["items"])),
+                ("Check", check["check"]),
                 ("Difference", check["difference"]),
                 ("Now", check["text"]),
                 ("Recorded", recorded),

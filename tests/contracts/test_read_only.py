@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from state.actor import current_actor
+from state.journal import read
 from tests.setups import GUIDE, data_of, make_setup
 from tests.state.make_journal import lines_of
 
@@ -162,11 +163,20 @@ def test_the_same_of_a_copy_on_a_read_only_mount_as_another_user(strace: str, tm
         trace = tmp_path / "traces"
         trace.mkdir()
         trace.chmod(0o777)
-        for number, form in enumerate(("text", "json")):
-            calls = traced(
-                strace, trace / f"{number}", env, "review", str(directory / "prod.jsonl"), "-o", form,
-                within=[*within, *as_nobody()],
-            )  # fmt: skip
+        file = str(directory / "prod.jsonl")
+        report = tmp_path / "report.json"
+        made = [sys.executable, "-m", "wizard", "review", file, "-o", "json"]
+        report.write_bytes(subprocess.run(made, env=env, capture_output=True, check=True).stdout)
+        head = read(directory / "prod.jsonl").head
+        forms = (
+            ["-o", "text"],
+            ["-o", "json", "--expect", head],
+            ["-o", "html"],
+            ["-o", "text", "--as-of", "2026-01-05T08:20:00Z"],
+            ["--verify", str(report)],
+        )
+        for number, form in enumerate(forms):
+            calls = traced(strace, trace / f"{number}", env, "review", file, *form, within=[*within, *as_nobody()])
             assert calls == [], form
 
 

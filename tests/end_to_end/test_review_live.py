@@ -26,6 +26,7 @@ from tests.conftest import HELM_4, KUBECTL, _tool
 from tests.contracts.test_read_only import everything
 from tests.end_to_end.harness import WAIT, Answer, Machine, until
 from tests.end_to_end.terminal import Terminal
+from tests.report_forms import untold
 
 pytestmark = pytest.mark.slow
 
@@ -136,6 +137,20 @@ def test_a_report_with_what_was_found_live_is_still_the_journals(rehearsed: Rehe
     assert "live" in json.loads(report.read_text())
     done = rehearsed.machine.wizard("review", "demo", "--verify", str(report))
     assert done.code == 0, done.all
+
+
+def test_every_form_tells_every_fact(rehearsed: Rehearsed):
+    """Of a setup that was really taken through its steps."""
+
+    def form(name: str) -> str:
+        done = rehearsed.machine.wizard("review", "demo", "-o", name, "--as-of", at)
+        assert done.code == 0, done.all
+        return done.out
+
+    at = rehearsed.machine.wizard("review", "demo", "-o", "json").json()["as_of"]
+    document = json.loads(form("json"))
+    document["now"]["at"] = ""  # the moment of asking, another one each time
+    assert untold(document, form("text"), form("html")) == []
 
 
 # What may be loaded of the adapters, one by one: who adds another asks whether it only looks.
