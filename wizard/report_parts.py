@@ -37,11 +37,15 @@ SIGNS = {
     "cancelled": "failed",
     "unknown": "could not look",
     # Of a look that was made again, and of whom it was made as.
+    "worse": "failed",
     "not repeated": "not yet",
     "same": "ok",
     "other": "failed",
     "not pinned": "not yet",
 }
+
+
+_WORSE = "worse"  # than recorded (wizard/live.py)
 
 
 def sign_of(word: str) -> str:
@@ -121,8 +125,13 @@ def counts(document: Document) -> tuple[Row, ...]:
 
 
 def alarms(document: Document) -> Part:
-    """What must not be missed, the worst first."""
-    found = tuple(Part(f"{one['where']}: {one['text']}", one["kind"]) for one in document["alarms"])
+    """What must not be missed: what is worse by now, where somebody looked again; then the worst first."""
+    again = document["live"]["checks"] if document.get("live") else ()
+    worse = [check for check in again if check["difference"] == _WORSE]
+    found = (
+        *(Part(f"{_where(check)}: {check['title']}, looked at again: {check['text']}", _WORSE) for check in worse),
+        *(Part(f"{one['where']}: {one['text']}", one["kind"]) for one in document["alarms"]),
+    )
     return Part("What must not be missed", parts=found, empty="Nothing failed, is stale, or was left unobserved.")
 
 
@@ -301,15 +310,18 @@ def _named_facts(facts: Mapping[str, str | None] | None) -> str:
     return ", ".join(f"{name} {value or 'unknown'}" for name, value in (facts or {}).items())
 
 
+def _where(check: Mapping[str, Any]) -> str:
+    return " ".join((f"step {check['number']}", *(name.partition("/")[2] for name in check["items"])))
+
+
 def _again(check: Mapping[str, Any]) -> Part:
-    named = " ".join(name.partition("/")[2] for name in check["items"])
     before = check["recorded"]
     recorded = "never"
     if before is not None:
         others = "" if before["current"] else ", for other values"
         recorded = f"{before['verdict']}, {before['text']}; {before['ts']}{others}"
     return Part(
-        f"step {check['number']}{f' {named}' if named else ''}: {check['title']}",
+        f"{_where(check)}: {check['title']}",
         check["verdict"],
         rows=_some(
             (

@@ -199,6 +199,15 @@ def test_hostile_text_is_harmless():
     assert not [line for line in text.split("\n") if line.startswith("next")], "no line of its own"
 
 
+def test_what_is_worse_by_now_is_said_first():
+    document = dict(documents())["live"]
+    for shown in (as_text(document), Shown(as_html(document)).text):
+        on_top = squeezed(shown).partition(squeezed("What must not be missed"))[2]
+        assert on_top.startswith(
+            squeezed("✗ worse step 5 dpe-01 pe-weu: Azure's DNS records, looked at again: it is 52.0.0.1")
+        )
+
+
 def test_public_traffic_is_said_first():
     document = report(journal_of(*much_wrong()), GUIDE)
     text = as_text(document)
