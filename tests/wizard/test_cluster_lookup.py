@@ -100,6 +100,11 @@ async def test_the_situation_has_a_name(answers: Mapping[str, tuple[str, ...]], 
     assert "kube-system 11111111" in seen.identity
 
 
+async def test_a_zone_without_its_record_is_missing_inside_too():
+    found = await look(Inside(error="no data"))
+    assert (found.verdict, found.text.split(":")[0]) == (BAD, "missing")
+
+
 async def test_no_answer_is_no_verdict():
     found = await look(Inside(error="timeout"))
     assert (found.verdict, "timeout" in found.text) == (COULD_NOT_LOOK, True)

@@ -50,7 +50,14 @@ async def test_good_is_every_host_within_the_endpoints_addresses(
     ]
 
 
-@pytest.mark.parametrize("error", ["timeout", "refused", "no answer"])
+@pytest.mark.parametrize("error", ["nxdomain", "no data"])
+async def test_a_zone_without_its_record_is_missing_however_that_is_said(error: str):
+    """With a zone per host the record is the zone's apex: the name exists, and has no data."""
+    finding = await look(Resolver({DPM: (), MINIO: ()}, error=error))
+    assert (finding.verdict, finding.text.split(",")[0]) == (BAD, "missing")
+
+
+@pytest.mark.parametrize("error", ["timeout", "refused", "servfail", "no answer"])
 async def test_silence_is_no_verdict(error: str):
     finding = await look(Resolver({DPM: (), MINIO: ()}, error=error))
     assert finding.verdict == COULD_NOT_LOOK

@@ -16,6 +16,10 @@ MISSING = "missing"
 ELSEWHERE = "elsewhere"
 UNANSWERED = "no answer"
 
+# What is an answer: no such name, or none of its addresses. The second is what a zone of the host's own name says when
+# its record is missing, since the zone's apex always exists.
+_ABSENT = ("nxdomain", "no data")
+
 # Addresses that no packet leaves a private network for: a network's own, and the loopback and link-local ones.
 _INSIDE = tuple(map(ipaddress.ip_network, (*PRIVATE_RANGES, "127.0.0.0/8", "169.254.0.0/16", "fe80::/10", "::1/128")))
 
@@ -38,7 +42,7 @@ def situation(answers: Sequence[DnsAnswer], wanted: frozenset[str]) -> Situation
 
     The worst host gives the word; hosts that differ, or one host with both kinds of addresses, are mixed.
     """
-    unanswered = [answer for answer in answers if answer.error and answer.error != "nxdomain"]
+    unanswered = [answer for answer in answers if answer.error and answer.error not in _ABSENT]
     if unanswered:
         return Situation(UNANSWERED, "; ".join(f"{one.host}: {one.error} from {one.server}" for one in unanswered))
     words = {answer.host: _word(answer, wanted) for answer in answers}
