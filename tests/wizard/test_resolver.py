@@ -64,6 +64,19 @@ async def test_silence_is_no_verdict(error: str):
     assert error in finding.text
 
 
+def test_who_was_not_answered_for_stands_behind_what_is_wrong():
+    silent = DnsAnswer(MINIO, (), "s", error="timeout")
+    for first, says in (
+        (DnsAnswer(DPM, (OUT,), "s"), "still public"),
+        (DnsAnswer(DPM, (), "s", error="no data"), "missing"),
+    ):
+        verdict, text, todo = judge([first, silent], frozenset({IN}), "asked from here")
+        assert (verdict, text.split(",")[0]) == (BAD, says)
+        assert text.endswith(f"; {MINIO}: timeout from s")
+        assert todo
+    assert judge([DnsAnswer(DPM, (IN,), "s"), silent], frozenset({IN}), "asked from here")[0] == COULD_NOT_LOOK
+
+
 async def test_no_resolver_and_no_hosts_is_no_verdict():
     assert (await look(None)).verdict == COULD_NOT_LOOK
     empty = view_of(snapshot_of(*items("dpe/dpe-01", "endpoint/pe-weu")), DNS)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 
 from state.events import BAD, COULD_NOT_LOOK, GOOD, Evidence
-from wizard.actions.situation import MISSING, PRIVATE, UNANSWERED, situation
+from wizard.actions.situation import MISSING, PRIVATE, UNANSWERED, Situation, situation
 from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import DnsAnswer, Readers
@@ -60,6 +60,11 @@ def _seen(answer: DnsAnswer, whose: str) -> Evidence:
 def judge(answers: Sequence[DnsAnswer], wanted: frozenset[str], asked: str) -> tuple[str, str, str]:
     """Verdict, text and next action for what a resolver said that was `asked`, against the endpoints' addresses."""
     found = situation(answers, wanted)
+    verdict, text, todo = _judged(found, wanted, asked)
+    return verdict, found.told(text), todo
+
+
+def _judged(found: Situation, wanted: frozenset[str], asked: str) -> tuple[str, str, str]:
     if found.word == UNANSWERED:
         return COULD_NOT_LOOK, found.said, "Look again from inside the network."
     if found.word == PRIVATE:
