@@ -53,7 +53,7 @@ def situation(answers: Sequence[DnsAnswer], wanted: frozenset[str]) -> Situation
     """
     answered = [answer for answer in answers if not answer.error or answer.error in _ABSENT]
     silent = [answer for answer in answers if answer not in answered]
-    unanswered = "; ".join(f"{one.host}: {one.error} from {one.server}" for one in silent)
+    unanswered = "; ".join(map(_silence, silent))
     words = {answer.host: _word(answer, wanted) for answer in answered}
     found = frozenset(words.values())
     if found & {PUBLIC, MIXED}:
@@ -79,6 +79,10 @@ def _word(answer: DnsAnswer, wanted: frozenset[str]) -> str:
 
 def _said(answer: DnsAnswer) -> str:
     return f"{answer.host} is {', '.join(sorted(answer.addresses)) or 'nothing'}"
+
+
+def _silence(answer: DnsAnswer) -> str:
+    return f"{answer.host}: {answer.error}" + (f" from {answer.server}" if answer.server else "")
 
 
 def is_public(address: str) -> bool:
