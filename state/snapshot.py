@@ -61,37 +61,48 @@ class Recorded(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What was found at some time, and for which inputs; `seq` is that event's number."""
+    """What was found at some time, and for which inputs; `seq` is that event's number.
+
+    `since`: time at which the same was found first, of those that say it one after the other. That nobody could look
+    in between ends no such run.
+    """
 
     verdict: str
     text: str
     ts: str
     seq: int
     fingerprint: str
+    since: str
 
 
 class RecordedFinding(Recorded[Found], frozen=True):
     """The latest finding of a check. `since`: time of the first of the current run of equal verdicts.
 
     `good`: the last one that was good, `answered`: the last one that was an answer, and not that nobody could look;
-    each may be this one, and is None when there never was one.
+    each may be this one, and is None when there never was one. `turned`: number of the event by which it was no longer
+    good, counted anew when the inputs change; 0 where it is good, or never was.
     """
 
     since: str
     good: Seen | None = None
     answered: Seen | None = None
+    turned: int = 0
 
     @classmethod
     def after(cls, before: RecordedFinding | None, data: Found, *, ts: str, actor: Actor, seq: int) -> RecordedFinding:
         """The record of `data`, found at `ts`, after an earlier one of the same check."""
         since = before.since if before is not None and before.data.verdict == data.verdict else ts
-        good, answered = (before.good, before.answered) if before is not None else (None, None)
-        seen = Seen(data.verdict, data.text, ts, seq, data.fingerprint)
-        if data.verdict != COULD_NOT_LOOK:
-            answered = seen
+        good, last, turned = (before.good, before.answered, before.turned) if before is not None else (None, None, 0)
+        if data.verdict == COULD_NOT_LOOK:
+            return cls(data, ts, actor, seq, since, good, last, turned)
+        same_inputs = last is not None and last.fingerprint == data.fingerprint
+        again = last is not None and same_inputs and (last.verdict, last.text) == (data.verdict, data.text)
+        answered = Seen(data.verdict, data.text, ts, seq, data.fingerprint, last.since if last and again else ts)
         if data.verdict == GOOD:
-            good = seen
-        return cls(data, ts, actor, seq, since, good, answered)
+            return cls(data, ts, actor, seq, since, answered, answered, 0)
+        if good is not None and not (turned and same_inputs):
+            turned = seq
+        return cls(data, ts, actor, seq, since, good, answered, turned)
 
 
 class ChangeRecord(msgspec.Struct, frozen=True):

@@ -72,7 +72,7 @@ def why_answer_stale(view: View, check: Check) -> str:
 class Drift:
     """What was proven and is no longer so, though nobody changed anything here.
 
-    `was` is what was found last when it was good, at `until`; `found` what was found first at `since`.
+    `was` is what was found last when it was good, at `until`; `found` is what is found now, and was first at `since`.
     """
 
     was: str
@@ -91,13 +91,13 @@ def drift_of(view: View, check: Check) -> Drift | None:
     What was changed from here since (another input, a change of this step) is no drift.
     """
     record = current_finding(view, check)
-    if record is None or record.good is None or record.data.verdict not in (BAD, NOT_YET):
+    if record is None or record.good is None or record.answered is None or record.data.verdict not in (BAD, NOT_YET):
         return None
     change = last_change(view)
     ours = change is not None and change.started.seq > record.good.seq
     if ours or record.good.fingerprint != record.data.fingerprint:
         return None
-    return Drift(record.good.text, record.good.ts, record.data.text, record.since)
+    return Drift(record.good.text, record.good.ts, record.data.text, record.answered.since)
 
 
 def current_attestation(view: View) -> Recorded[Attested] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ from state.events import (
     ProofWaived,
     RouteChosen,
 )
+from state.snapshot import fold
 from tests.setups import VALUES
 from tests.wizard.engine import (
     DNS,
@@ -37,6 +39,7 @@ from tests.wizard.engine import (
     NOW,
     RESOURCE_ID,
     UPDATE,
+    event,
     finding,
     items,
     snapshot_of,
@@ -381,6 +384,23 @@ def test_what_was_proven_and_is_no_longer_so_is_drift():
     assert found_now == Drift("release is good", NOW, "release is bad", NOW)
     assert found_now.told() == {"was": "release is good", "until": NOW, "is": "release is bad", "since": NOW}
     assert drift(found(GOOD), found(COULD_NOT_LOOK), found(NOT_YET)) is not None
+
+
+def test_drift_says_since_when_it_is_as_it_says():
+    def told(*more: Data) -> tuple[str, str]:
+        snapshot = snapshot_of(*FILLED)
+        for hour, one in enumerate(more, 1):
+            late = msgspec.structs.replace(event(snapshot.seq + 1, one), ts=f"2026-11-23T0{hour}:00:00.000000Z")
+            snapshot = fold(snapshot.header, [late], snapshot)
+        shown = drift_of(view_of(snapshot, UPDATE), step_of(GUIDE, "update-dpe").checks[0])
+        assert shown is not None
+        return shown.found, shown.since[11:13]
+
+    def says(text: str) -> Found:
+        return msgspec.structs.replace(found(BAD), text=text)
+
+    assert told(found(GOOD), says("public"), found(COULD_NOT_LOOK), says("public")) == ("public", "02")
+    assert told(found(GOOD), says("scaled to zero"), says("mixed"), says("mixed")) == ("mixed", "03")
 
 
 @pytest.mark.parametrize(
