@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from state.clock import seconds_between
-from state.events import BAD, GOOD, NOT_YET
+from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET
 from wizard.guide import Check
 from wizard.view import View
 
@@ -68,6 +68,28 @@ def why_answer_stale(view: View, check: Check) -> str:
     return _why_stale(view, check, seen.fingerprint, seen.ts) if seen is not None else ""
 
 
+def last_word(view: View, check: Check) -> Seen | None:
+    """The last answer of a `check` that settles, as long as it stands over the other looks of the step.
+
+    It does while it is what the check found last. When nobody could ask again since, a good one stands until another
+    look turns: one that was good for these values, and is found otherwise for the first time after the word was given.
+    A look that never was good, like that of a machine outside the network, turns nothing.
+    """
+    record, word = last_finding(view, check), last_answer(view, check)
+    if record is None or word is None or word.verdict != GOOD or record.data.verdict != COULD_NOT_LOOK:
+        return word
+    others = (other for other in view.step.checks if other.id != check.id)
+    return None if any(_turned_since(view, other, word) for other in others) else word
+
+
+def _turned_since(view: View, check: Check, word: Seen) -> bool:
+    """Whether what `check` answered last is no longer good, and became so after `word`."""
+    record, answer = last_finding(view, check), last_answer(view, check)
+    if record is None or record.good is None or answer is None or answer.verdict not in (BAD, NOT_YET):
+        return False
+    return record.turned > word.seq and record.good.fingerprint == answer.fingerprint
+
+
 @dataclass(frozen=True, slots=True)
 class Drift:
     """What was proven and is no longer so, though nobody changed anything here.
@@ -121,8 +143,8 @@ def current_waiver(view: View) -> ProofWaived | None:
 
 
 def settled(view: View) -> bool | None:
-    """What the checks that settle the matter say; None when there are none, or none ever had an answer that counts."""
-    answers = [last_answer(view, check) for check in view.step.checks if check.settles]
+    """What the checks that settle the matter say; None when there are none, or none has an answer that stands."""
+    answers = [last_word(view, check) for check in view.step.checks if check.settles]
     said = [answer.verdict for answer in answers if answer is not None]
     return all(verdict == GOOD for verdict in said) if said else None
 

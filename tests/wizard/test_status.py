@@ -48,7 +48,7 @@ from tests.wizard.engine import (
     view_of,
     with_step,
 )
-from wizard.current import Drift, bad_findings, drift_of
+from wizard.current import Drift, bad_findings, drift_of, settled
 from wizard.guide import Attestation, Check, Finding, Guide, ItemStep
 from wizard.status import ACTION, STATUSES, derive, field_states
 
@@ -326,6 +326,61 @@ def test_a_look_that_could_not_be_made_takes_the_last_word_from_nobody(verdicts:
     seen += [finding(BASE, DNS, "cluster-lookup", verdict) for verdict in verdicts]
     missing = status_of(snapshot_of(*FILLED, *seen)).item_steps[MARK].reasons
     assert (missing == ()) == (wanted == "observed")
+
+
+def at_dns(check: str, *verdicts: str) -> list[Data]:
+    """What a check of step 5 found, one after the other."""
+    return [finding(BASE, DNS, check, verdict) for verdict in verdicts]
+
+
+INSIDE, RECORDS, HERE = "cluster-lookup", "records", "resolver-here"
+AT_FIRST = [*at_dns(RECORDS, GOOD), *at_dns(HERE, GOOD), *at_dns(INSIDE, GOOD)]
+
+
+@pytest.mark.parametrize(
+    ("more", "word", "wanted"),
+    [
+        ([], True, "observed"),
+        (at_dns(INSIDE, COULD_NOT_LOOK), True, "observed"),
+        # The record was deleted since, and nobody could ask inside the cluster again.
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(RECORDS, BAD)], None, "failed"),
+        ([*at_dns(RECORDS, BAD), *at_dns(INSIDE, COULD_NOT_LOOK)], None, "failed"),
+        ([*at_dns(RECORDS, NOT_YET), *at_dns(INSIDE, COULD_NOT_LOOK)], None, "failed"),
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(RECORDS, BAD, BAD)], None, "failed"),
+        # That Azure can't be asked either does not make it right again.
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(RECORDS, BAD, COULD_NOT_LOOK)], None, "to do"),
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(RECORDS, BAD, GOOD)], True, "observed"),
+        # What turned before the cluster was asked last: it knew better then, and does now.
+        ([*at_dns(RECORDS, BAD), *at_dns(INSIDE, GOOD, COULD_NOT_LOOK), *at_dns(RECORDS, BAD)], True, "observed"),
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(RECORDS, BAD), *at_dns(INSIDE, GOOD)], True, "observed"),
+        ([*at_dns(INSIDE, BAD, COULD_NOT_LOOK), *at_dns(RECORDS, BAD)], False, "failed"),
+        # From here it is public since then; the records, as far as they can tell, are right.
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(HERE, BAD)], None, "observed"),
+    ],
+)
+def test_a_good_last_word_that_could_not_be_asked_again_stands_until_another_look_turns(
+    more: list[Data], word: bool | None, wanted: str
+):
+    snapshot = snapshot_of(*FILLED, *AT_FIRST, *more)
+    view = view_of(snapshot, DNS)
+    assert (settled(view), status_of(snapshot).item_steps[DNS].status) == (word, wanted)
+    last = {one.check: one.verdict for one in more if isinstance(one, Found)}
+    bad = {check for check, verdict in last.items() if verdict == BAD}
+    assert {one.check for one in bad_findings(view)} == (set() if word else bad)
+    proven = [*OBSERVED_7, finding(BASE, ENDPOINT, "endpoint", GOOD)]
+    missing = status_of(snapshot_of(*FILLED, *AT_FIRST, *more, *proven)).item_steps[MARK].reasons
+    assert (missing == ()) == (word is True)
+
+
+def test_a_look_that_never_was_good_turns_nothing():
+    """Another DNS than Azure's answers the cluster, and this machine is outside of its network."""
+    never = [*at_dns(RECORDS, BAD), *at_dns(HERE, BAD), *at_dns(INSIDE, GOOD, COULD_NOT_LOOK), *at_dns(RECORDS, BAD)]
+    never += at_dns(HERE, BAD)
+    assert settled(view_of(snapshot_of(*FILLED, *never), DNS)) is True
+    elsewhere = FieldSet(item="endpoint/pe-weu", field="private_ip", value="10.20.1.9")
+    other = finding(snapshot_of(*FILLED, elsewhere), DNS, RECORDS, GOOD)
+    for_others = [other, *at_dns(INSIDE, GOOD), *at_dns(RECORDS, BAD), *at_dns(INSIDE, COULD_NOT_LOOK)]
+    assert settled(view_of(snapshot_of(*FILLED, *for_others), DNS)) is True, "it was good for other values"
 
 
 def test_the_last_answer_grows_old_whatever_came_since():
