@@ -125,6 +125,7 @@ class Snapshot:
     `values`. `previous` is what a field held before its latest commit, for undo; absent when that was its first.
     `items` are the names by kind, in the order they were added. `changes` are by change id, oldest first.
     `probes` are the short-lived pods that were made and whose end nobody wrote, by name.
+    `pointed` is the number of the event by which the kubeconfig or its context last became another one; 0 without any.
     `head` is the SHA-256 of the last line, as the caller of `fold` gave it.
     """
 
@@ -136,6 +137,7 @@ class Snapshot:
     last_actor: Actor | None = None
     mode: str = DEFAULT_MODE
     environment: Recorded[EnvironmentSet] | None = None
+    pointed: int = 0
     probe: Recorded[ProbeConsented] | None = None
     probes: Mapping[str, Recorded[ProbeStarted]] = field(default_factory=_nothing)
     items: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
@@ -183,6 +185,7 @@ class _Builder:
         self._copied_fields: set[tuple[str, str | None]] = set()
         self.mode = base.mode
         self.environment = base.environment
+        self.pointed = base.pointed
         self.probe = base.probe
         self.links = dict.fromkeys(base.links)
         self.known: set[str | None] = {f"{kind}/{name}" for kind, names in base.items.items() for name in names}
@@ -230,6 +233,7 @@ class _Builder:
             last_actor=last.actor if last else self._base.last_actor,
             mode=self.mode,
             environment=self.environment,
+            pointed=self.pointed,
             probe=self.probe,
             links=links if links != self._base.links else self._base.links,
             **{name: self._frozen(name, copy) for name, copy in self._copies.items()},
@@ -256,6 +260,9 @@ def _mode_set(builder: _Builder, event: Event, data: ModeSet) -> None:
 
 
 def _environment_set(builder: _Builder, event: Event, data: EnvironmentSet) -> None:
+    before = builder.environment.data if builder.environment else EnvironmentSet()
+    if (before.kubeconfig, before.kube_context) != (data.kubeconfig, data.kube_context):
+        builder.pointed = event.seq
     builder.environment = _recorded(event, data)
 
 

@@ -12,9 +12,10 @@ from wizard.view import View
 
 if TYPE_CHECKING:
     from state.events import Attested, Found, ProofWaived
-    from state.snapshot import ChangeRecord, Recorded, RecordedFinding, Seen
+    from state.snapshot import ChangeRecord, Recorded, RecordedFinding, Seen, Snapshot
 
 INPUT_CHANGED = "an input changed since"
+ELSEWHERE = "looked at through another kubeconfig or context"
 
 _DAY = 24 * 3600.0
 
@@ -42,15 +43,27 @@ def current_finding(view: View, check: Check) -> RecordedFinding | None:
 def why_stale(view: View, check: Check) -> str:
     """Why the last finding of `check` no longer counts; empty when it does, and when there is none."""
     record = last_finding(view, check)
-    return _why_stale(view, check, record.data.fingerprint, record.ts) if record is not None else ""
+    return _why_stale(view, check, record.data.fingerprint, record.ts, record.seq) if record is not None else ""
 
 
-def _why_stale(view: View, check: Check, fingerprint: str, ts: str) -> str:
-    if fingerprint != view.fingerprint(check.id, check.revision):
+def _why_stale(view: View, check: Check, fingerprint: str, ts: str, seq: int) -> str:
+    if fingerprint != view.fingerprint_of(check):
         return INPUT_CHANGED
+    if seen_elsewhere(view.snapshot, check, seq):
+        return ELSEWHERE
     if view.now and seconds_between(ts, view.now) > check.validity:
         return f"looked at over {check.validity / _DAY:g} days ago"
     return ""
+
+
+def seen_elsewhere(snapshot: Snapshot, check: Check, seq: int) -> bool:
+    """Whether what `check` found by the event `seq` may be of another cluster than the one that is pointed to now.
+
+    It is not when it was found after the cluster was pinned: from then on no other one is asked, whatever kubeconfig
+    and context lead there.
+    """
+    pin = snapshot.identities.get("cluster")
+    return check.asks_cluster and seq < snapshot.pointed and (pin is None or seq < pin.seq)
 
 
 def last_answer(view: View, check: Check) -> Seen | None:
@@ -65,7 +78,7 @@ def why_answer_stale(view: View, check: Check) -> str:
     """Why the last answer of `check` no longer counts; empty when it does, and when there is none."""
     record = last_finding(view, check)
     seen = record.answered if record is not None else None
-    return _why_stale(view, check, seen.fingerprint, seen.ts) if seen is not None else ""
+    return _why_stale(view, check, seen.fingerprint, seen.ts, seen.seq) if seen is not None else ""
 
 
 def last_word(view: View, check: Check) -> Seen | None:
@@ -110,14 +123,15 @@ class Drift:
 def drift_of(view: View, check: Check) -> Drift | None:
     """The drift that the last finding of `check` shows; None when it shows none, or no longer counts.
 
-    What was changed from here since (another input, a change of this step) is no drift.
+    What was changed from here since (another input, a change of this step, where the setup points) is no drift.
     """
     record = current_finding(view, check)
     if record is None or record.good is None or record.answered is None or record.data.verdict not in (BAD, NOT_YET):
         return None
     change = last_change(view)
     ours = change is not None and change.started.seq > record.good.seq
-    if ours or record.good.fingerprint != record.data.fingerprint:
+    elsewhere = seen_elsewhere(view.snapshot, check, record.good.seq)
+    if ours or elsewhere or record.good.fingerprint != record.data.fingerprint:
         return None
     return Drift(record.good.text, record.good.ts, record.data.text, record.answered.since)
 
@@ -128,7 +142,7 @@ def current_attestation(view: View) -> Recorded[Attested] | None:
     if attest is None:
         return None
     record = view.snapshot.attestations.get((view.step.id, view.items, attest.id))
-    if record is None or record.data.fingerprint != view.fingerprint(attest.id, attest.revision):
+    if record is None or record.data.fingerprint != view.fingerprint_of(attest):
         return None
     return record
 
@@ -137,7 +151,7 @@ def current_waiver(view: View) -> ProofWaived | None:
     """The user's word to go on without observed proof, if it was given for the values as they are now."""
     record = view.snapshot.waivers.get((view.step.id, view.items))
     attest = view.step.attest
-    if record is None or attest is None or record.data.fingerprint != view.fingerprint(attest.id, attest.revision):
+    if record is None or attest is None or record.data.fingerprint != view.fingerprint_of(attest):
         return None
     return record.data
 

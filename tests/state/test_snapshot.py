@@ -88,6 +88,21 @@ def test_mode_environment_probe_and_identity_are_the_latest() -> None:
     assert (snapshot.seq, snapshot.first_ts, snapshot.last_ts, snapshot.last_actor) == (9, ts_of(0), ts_of(9), ACTOR)
 
 
+@pytest.mark.parametrize(
+    ("environments", "seq"),
+    [
+        ([], 0),
+        ([EnvironmentSet(helm="/usr/bin/helm")], 0),
+        ([EnvironmentSet(kubeconfig="/a")], 1),
+        ([EnvironmentSet(kubeconfig="/a"), EnvironmentSet(kubeconfig="/a", helm="/h")], 1),
+        ([EnvironmentSet(kubeconfig="/a"), EnvironmentSet(kubeconfig="/a", kube_context="c")], 2),
+        ([EnvironmentSet(kubeconfig="/a"), EnvironmentSet(kubeconfig="/b"), EnvironmentSet(kubeconfig="/a")], 3),
+    ],
+)
+def test_which_event_pointed_to_another_cluster_last(environments: list[EnvironmentSet], seq: int) -> None:
+    assert folded(*environments, ModeSet(mode="hybrid")).pointed == seq
+
+
 def test_items_and_links_in_the_order_they_came() -> None:
     snapshot = folded(
         ItemAdded(item="endpoint/z"),

@@ -211,13 +211,13 @@ async def test_what_needs_a_probe_is_not_repeated():
 
 
 async def test_the_recorded_last_word_outvotes_advice_unless_another_look_has_turned_since():
-    def check(id: str, verdict: str, **options: bool) -> Check:
+    def check(id: str, verdict: str, *, settles: bool = False, suffices: bool = False) -> Check:
         async def run(*_: Any) -> Finding:
             return Finding(verdict, "")
 
-        return Check(id, id, "", run, proves=False, **options)
+        return Check(id, id, "", run, proves=False, settles=settles, suffices=suffices, probe=settles)
 
-    checks = check("inside", GOOD, settles=True, probe=True), check("records", GOOD, suffices=True), check("here", BAD)
+    checks = check("inside", GOOD, settles=True), check("records", GOOD, suffices=True), check("here", BAD)
     step = replace(GUIDE.steps[0], checks=checks)
     guide = replace(GUIDE, steps=(step,))
     where = EnvironmentSet(kubeconfig="/nowhere/kubeconfig", kube_context="c", cloud="public", sign_in="cli")

@@ -20,8 +20,10 @@ from state.events import (
     ChangeFinished,
     ChangeStarted,
     Data,
+    EnvironmentSet,
     FieldSet,
     Found,
+    IdentityPinned,
     ItemAdded,
     ItemRemoved,
     Linked,
@@ -477,6 +479,66 @@ def test_what_is_gone_has_failed_though_it_looks_like_never_made():
     gone = finding(BASE, ENDPOINT, "endpoint", NOT_YET)
     assert status(gone, place=ENDPOINT) == "not yet"
     assert status(finding(BASE, ENDPOINT, "endpoint", GOOD), gone, place=ENDPOINT) == "failed"
+
+
+# ---------------------------------------------------------------- another namespace, another cluster
+
+
+def test_what_was_seen_in_another_namespace_is_stale_and_the_records_are_not():
+    there = [*FILLED, *AT_FIRST]
+    assert settled(view_of(snapshot_of(*there), DNS)) is True
+    there.append(FieldSet(item="dpe/dpe-01", field="namespace", value="other"))
+    moved = status_of(snapshot_of(*there)).item_steps[DNS]
+    assert (moved.status, moved.reasons) == ("stale", ("Inside the cluster: an input changed since",))
+
+
+AT_ONE, AT_TWO = EnvironmentSet(kubeconfig="/one"), EnvironmentSet(kubeconfig="/two")
+PIN = IdentityPinned(kind="cluster", facts={"server": "https://one:443", "uid": "1"})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ([AT_ONE], [], True),
+        ([AT_ONE], [AT_TWO], False),
+        ([AT_ONE], [EnvironmentSet(kubeconfig="/one", kube_context="c")], False),
+        ([AT_ONE], [EnvironmentSet(kubeconfig="/one", helm="/helm", cloud="china")], True),
+        ([AT_ONE], [AT_TWO, AT_ONE], False),
+        ([AT_ONE, AT_TWO], [], True),
+        # Looks made after the pin were of that cluster, whatever it is called elsewhere; those before may not be.
+        ([AT_ONE, PIN], [AT_TWO], True),
+        ([AT_ONE], [PIN, AT_TWO], False),
+        ([AT_ONE], [AT_TWO, PIN], False),
+        ([AT_ONE, PIN], [AT_TWO, IdentityPinned(kind="cluster", facts={"server": "https://two:443"})], False),
+        ([AT_ONE], [IdentityPinned(kind="azure", facts={}), AT_TWO], False),
+    ],
+)
+def test_what_was_seen_through_another_kubeconfig_or_context_is_stale(
+    before: list[Data], after: list[Data], counts: bool
+):
+    def stale(*looks: Data) -> dict[ItemStep, tuple[str, ...]]:
+        found = status_of(snapshot_of(*FILLED, *before, *looks, *after)).item_steps
+        return {place: found[place].reasons for place in (DNS, UPDATE) if found[place].status == "stale"}
+
+    why = "looked at through another kubeconfig or context"
+    looks = [*at_dns(RECORDS, GOOD), *at_dns(INSIDE, GOOD), *OBSERVED_7]
+    moved = {
+        DNS: (f"Inside the cluster: {why}",),
+        UPDATE: (f"Release: {why}", f"Workloads: {why}"),
+    }
+    assert stale(*looks) == ({} if counts else moved)
+    again = snapshot_of(*FILLED, *before, *looks, *after, *looks)
+    assert {status_of(again).item_steps[place].status for place in (DNS, UPDATE)} == {"observed"}
+    # The last answer, too, though the last look could not be made.
+    assert (DNS in stale(*looks, *at_dns(INSIDE, COULD_NOT_LOOK))) is not counts
+
+
+def test_two_clusters_that_differ_are_no_drift():
+    looks = [*FILLED, AT_ONE, found(GOOD), AT_TWO, found(BAD)]
+    view = view_of(snapshot_of(*looks), UPDATE)
+    assert drift_of(view, view.step.checks[0]) is None
+    pinned = view_of(snapshot_of(*FILLED, PIN, *looks[len(FILLED) :]), UPDATE)
+    assert drift_of(pinned, pinned.step.checks[0]) is not None
 
 
 # ---------------------------------------------------------------- gates
