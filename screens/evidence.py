@@ -15,6 +15,7 @@ from screens.grid import QUIET, STRONG, Lines, heading, ink, join, word, wrapped
 from screens.page import Page
 from screens.times import when
 from state.clock import now
+from wizard.current import why_stale
 from wizard.text import clean
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class EvidencePage(Page):
                     Content(""),
                 ]
                 continue
-            current = record.data.fingerprint == view.fingerprint(check.id, check.revision)
+            current = not why_stale(view, check)
             lines.append(join(ink(f"{check.title}   ", STRONG), word(record.data.verdict if current else "stale")))
             lines += wrapped(record.data.text, width)
             lines += self._pair(

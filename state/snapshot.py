@@ -61,37 +61,48 @@ class Recorded(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What was found at some time, and for which inputs; `seq` is that event's number."""
+    """What was found at some time, and for which inputs; `seq` is that event's number.
+
+    `since`: time at which the same was found first, of those that say it one after the other. That nobody could look
+    in between ends no such run.
+    """
 
     verdict: str
     text: str
     ts: str
     seq: int
     fingerprint: str
+    since: str
 
 
 class RecordedFinding(Recorded[Found], frozen=True):
     """The latest finding of a check. `since`: time of the first of the current run of equal verdicts.
 
     `good`: the last one that was good, `answered`: the last one that was an answer, and not that nobody could look;
-    each may be this one, and is None when there never was one.
+    each may be this one, and is None when there never was one. `turned`: number of the event by which it was no longer
+    good, counted anew when the inputs change; 0 where it is good, or never was.
     """
 
     since: str
     good: Seen | None = None
     answered: Seen | None = None
+    turned: int = 0
 
     @classmethod
     def after(cls, before: RecordedFinding | None, data: Found, *, ts: str, actor: Actor, seq: int) -> RecordedFinding:
         """The record of `data`, found at `ts`, after an earlier one of the same check."""
         since = before.since if before is not None and before.data.verdict == data.verdict else ts
-        good, answered = (before.good, before.answered) if before is not None else (None, None)
-        seen = Seen(data.verdict, data.text, ts, seq, data.fingerprint)
-        if data.verdict != COULD_NOT_LOOK:
-            answered = seen
+        good, last, turned = (before.good, before.answered, before.turned) if before is not None else (None, None, 0)
+        if data.verdict == COULD_NOT_LOOK:
+            return cls(data, ts, actor, seq, since, good, last, turned)
+        same_inputs = last is not None and last.fingerprint == data.fingerprint
+        again = last is not None and same_inputs and (last.verdict, last.text) == (data.verdict, data.text)
+        answered = Seen(data.verdict, data.text, ts, seq, data.fingerprint, last.since if last and again else ts)
         if data.verdict == GOOD:
-            good = seen
-        return cls(data, ts, actor, seq, since, good, answered)
+            return cls(data, ts, actor, seq, since, answered, answered, 0)
+        if good is not None and not (turned and same_inputs):
+            turned = seq
+        return cls(data, ts, actor, seq, since, good, answered, turned)
 
 
 class ChangeRecord(msgspec.Struct, frozen=True):
@@ -114,6 +125,7 @@ class Snapshot:
     `values`. `previous` is what a field held before its latest commit, for undo; absent when that was its first.
     `items` are the names by kind, in the order they were added. `changes` are by change id, oldest first.
     `probes` are the short-lived pods that were made and whose end nobody wrote, by name.
+    `pointed` is the number of the event by which the kubeconfig or its context last became another one; 0 without any.
     `head` is the SHA-256 of the last line, as the caller of `fold` gave it.
     """
 
@@ -125,6 +137,7 @@ class Snapshot:
     last_actor: Actor | None = None
     mode: str = DEFAULT_MODE
     environment: Recorded[EnvironmentSet] | None = None
+    pointed: int = 0
     probe: Recorded[ProbeConsented] | None = None
     probes: Mapping[str, Recorded[ProbeStarted]] = field(default_factory=_nothing)
     items: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
@@ -172,6 +185,7 @@ class _Builder:
         self._copied_fields: set[tuple[str, str | None]] = set()
         self.mode = base.mode
         self.environment = base.environment
+        self.pointed = base.pointed
         self.probe = base.probe
         self.links = dict.fromkeys(base.links)
         self.known: set[str | None] = {f"{kind}/{name}" for kind, names in base.items.items() for name in names}
@@ -219,6 +233,7 @@ class _Builder:
             last_actor=last.actor if last else self._base.last_actor,
             mode=self.mode,
             environment=self.environment,
+            pointed=self.pointed,
             probe=self.probe,
             links=links if links != self._base.links else self._base.links,
             **{name: self._frozen(name, copy) for name, copy in self._copies.items()},
@@ -245,6 +260,9 @@ def _mode_set(builder: _Builder, event: Event, data: ModeSet) -> None:
 
 
 def _environment_set(builder: _Builder, event: Event, data: EnvironmentSet) -> None:
+    before = builder.environment.data if builder.environment else EnvironmentSet()
+    if (before.kubeconfig, before.kube_context) != (data.kubeconfig, data.kube_context):
+        builder.pointed = event.seq
     builder.environment = _recorded(event, data)
 
 

@@ -83,11 +83,14 @@ async def look_at_all(
 
 
 def with_findings(snapshot: Snapshot, found: tuple[Found, ...], actor: Actor) -> Snapshot:
-    """The snapshot as if the findings were journalled now; for a look that does not record."""
+    """The snapshot as if the findings were journalled now; for a look that does not record.
+
+    They are newer than whatever is in the journal; among themselves none is the first.
+    """
     moment, added = now(), dict(snapshot.findings)
     for finding in found:
         key = finding.step, finding.items, finding.check
-        added[key] = RecordedFinding.after(added.get(key), finding, ts=moment, actor=actor, seq=snapshot.seq)
+        added[key] = RecordedFinding.after(added.get(key), finding, ts=moment, actor=actor, seq=snapshot.seq + 1)
     return replace(snapshot, findings=added)
 
 

@@ -177,6 +177,10 @@ class Check:
     `suffices`: a look at one of several ways in which the step may be done. When it is good, the step is observed; when
     it is not, that decides only where nobody confirmed that it is done in another way. `settles`: a look at the thing
     itself, however it was done. Its answer is the last word, good or not; as long as there is none, the others decide.
+    A good one that could not be asked for again stands until another look turns (`wizard.current.last_word`).
+
+    `uses`: fields that it rests on beside the step's. `asks_cluster`: what it finds is so in the cluster that the setup
+    points to, and says nothing about another one.
 
     `probe`: it needs a privilege that somebody must consent to (DESIGN.md section 1). `deadline` in seconds.
     `validity`: seconds after which a finding is too old to prove anything. `revision` grows when the check's meaning
@@ -190,6 +194,8 @@ class Check:
     proves: bool = True
     suffices: bool = False
     settles: bool = False
+    uses: tuple[str, ...] = ()
+    asks_cluster: bool = False
     probe: bool = False
     revision: int = 1
     deadline: float = 15.0

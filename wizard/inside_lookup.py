@@ -23,17 +23,19 @@ INSIDE = "inside the cluster"
 
 _MOST_ADDRESSES = 32
 
+# Not every C library knows EAI_NODATA; one that does not says EAI_NONAME for it.
 _RESOLVE = """import socket, sys
+codes = {socket.EAI_NONAME: 2, getattr(socket, "EAI_NODATA", 0): 4}
 try:
     found = socket.getaddrinfo(sys.argv[1], None)
 except socket.gaierror as error:
-    sys.exit(2 if error.errno == socket.EAI_NONAME else 3)
+    sys.exit(codes.get(error.errno, 3))
 print(*sorted({each[4][0] for each in found}), sep="\\n")"""
 
 _ARGUMENTS = {GETENT: ("ahosts",), NSLOOKUP: (), PYTHON: ("-c", _RESOLVE)}
 # Exit codes that are an answer. Others (126 and 127 above all) mean that the tool is not there or can't do it: getent
 # says 1 when it does not know `ahosts`, python3 when it is too old.
-_ANSWERS = {GETENT: (0, 2), NSLOOKUP: (0, 1), PYTHON: (0, 2, 3)}
+_ANSWERS = {GETENT: (0, 2), NSLOOKUP: (0, 1), PYTHON: (0, 2, 3, 4)}
 
 SCRIPT = """mark=$1
 resolve=$2
@@ -54,7 +56,7 @@ for host; do
           tool=python3
           said=$(python3 -c "$resolve" "$host" 2>&1)
           code=$?
-          case $code in 0 | 2 | 3) ;; *) tool=none ;; esac
+          case $code in 0 | 2 | 3 | 4) ;; *) tool=none ;; esac
           ;;
       esac
       ;;
@@ -146,16 +148,21 @@ def _address(word: str) -> str:
     return str(mapped or address)
 
 
+# A failure counts before what one of the two kinds of record was answered.
 _SAID = (
     (r"NXDOMAIN|can't resolve|Name does not resolve", "nxdomain"),
     (r"SERVFAIL", "servfail"),
     (r"REFUSED|refused", "refused"),
     (r"timed out|no servers could be reached|timeout", "timeout"),
+    (r"Can't find .*: No answer", "no data"),
 )
+_OF_PYTHON = {2: "nxdomain", 4: "no data"}
 
 
 def _error(tool: str, output: str, code: int) -> str:
     """getent says 2 for whatever kept it from an address, so a resolver that is silent reads as `nxdomain` too."""
-    if tool != NSLOOKUP:
+    if tool == PYTHON:
+        return _OF_PYTHON.get(code, "no answer")
+    if tool == GETENT:
         return "nxdomain" if code == 2 else "no answer"
     return next((error for pattern, error in _SAID if re.search(pattern, output)), "no answer")

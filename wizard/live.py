@@ -20,7 +20,7 @@ from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK, Problem
 from state.secrets import SecretGuard
 from state.snapshot import RecordedFinding, Snapshot
 from wizard.checking import look_at_all
-from wizard.current import current_finding, last_finding
+from wizard.current import current_finding, last_finding, settled
 from wizard.environment import looking, resolve_environment
 from wizard.evidence import redacted
 from wizard.guide import Check, Guide, ItemStep, Step
@@ -53,7 +53,7 @@ class Again:
     """One check, looked at again for one item's step.
 
     `found` is None when it is not repeated. `current`: what was recorded was found for the values as they stand;
-    nothing is compared with what was not.
+    nothing is compared with what was not. `settled`: the step's last word is recorded as good, and stands.
     """
 
     step: Step
@@ -62,6 +62,7 @@ class Again:
     recorded: RecordedFinding | None
     current: bool
     found: Found | None
+    settled: bool = False
 
     @property
     def place(self) -> ItemStep:
@@ -243,7 +244,8 @@ def _beside(view: View, check: Check, found: Mapping[tuple[str, tuple[str, ...],
     place = (view.step.id, view.items, check.id)
     # Of any age: it is looked at again.
     current = current_finding(view, check) is not None
-    return Again(view.step, view.items, check, last_finding(view, check), current, found.get(place))
+    good = settled(view) is True
+    return Again(view.step, view.items, check, last_finding(view, check), current, found.get(place), good)
 
 
 # ---------------------------------------------------------------- whom we ask
@@ -340,18 +342,12 @@ def exit_code(live: Live) -> int:
     looked at, else 0. What only advises counts when it is bad, but not where the last word was good when it was
     recorded: it is not repeated here, and an auditor's machine may be answered otherwise. What is not repeated does not
     count."""
-    settled = {(look.step.id, look.items) for look in live.looks if _is_last_word(look)}
     for look in live.looks:
-        outvoted = not look.check.decides and (look.step.id, look.items) in settled
+        outvoted = not look.check.decides and look.settled
         if (look.verdict == BAD or look.difference == WORSE) and not outvoted:
             return EXIT_BAD
     unsure = any(look.check.decides and look.verdict in (NOT_YET, COULD_NOT_LOOK) for look in live.looks)
     return EXIT_NOT_YET if unsure or any(pin.state == OTHER for pin in live.pins) else EXIT_OK
-
-
-def _is_last_word(look: Again) -> bool:
-    recorded = look.recorded
-    return look.check.settles and look.current and recorded is not None and recorded.data.verdict == GOOD
 
 
 def document(live: Live) -> dict[str, Any]:

@@ -187,8 +187,9 @@ class HelmWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DnsAnswer:
-    """What a resolver said for one host name. `error` is empty, `nxdomain`, `no answer`, `timeout`,
-    `refused`, `servfail`, `no resolver` (none is configured or its name does not resolve) or `bad name`."""
+    """What a resolver said for one host name. `error` is empty, `nxdomain` (there is no such name), `no data` (there
+    is, without an address; RFC 2308, section 2.2), `no answer`, `timeout`, `refused`, `servfail`, `no resolver` (none
+    is configured or its name does not resolve) or `bad name`."""
 
     host: str
     addresses: tuple[str, ...]

@@ -268,7 +268,8 @@ def _what_changed(view: View, history: Mapping[tuple[str | None, str], list[Even
     made = max(record.seq for record in stale)
     said: list[tuple[int, str, str]] = []
     fields = view.guide.fields()
-    for key in (*(field.key for field in view.step.fields), *view.step.uses):
+    of_checks = (key for check in deciding(view.step) for key in check.uses)
+    for key in dict.fromkeys((*(field.key for field in view.step.fields), *view.step.uses, *of_checks)):
         for owner in view.owners(fields[key]):
             commits = history.get((owner, key), [])
             now = _set_by(commits[-1]) if commits else None

@@ -43,7 +43,7 @@ from state.events import (
 )
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from state.snapshot import Snapshot, fold
-from wizard.current import last_change, last_finding
+from wizard.current import last_change, last_finding, seen_elsewhere
 from wizard.evidence import redacted
 from wizard.guide import NO_PROBE, PROBES, Action, Check, Field, Finding, Guide, ItemStep, Moment, Plan, Step
 from wizard.identifiers import Parsed, parse
@@ -407,7 +407,7 @@ class Session:
             )
         missing = unobserved(view, found.item_steps)
         waived = self._snapshot.waivers.get((view.step.id, view.items))
-        fingerprint = view.fingerprint(attest.id, attest.revision)
+        fingerprint = view.fingerprint_of(attest)
         if missing and (waived is None or waived.data.fingerprint != fingerprint):
             raise Problem(
                 "not-observed",
@@ -437,7 +437,7 @@ class Session:
         reason = one_line(reason)
         if not reason:
             raise Problem("no-reason", "A reason is needed to go on without observed proof.", exit_code=EXIT_BAD)
-        fingerprint = view.fingerprint(view.step.attest.id, view.step.attest.revision)
+        fingerprint = view.fingerprint_of(view.step.attest)
         waiver = ProofWaived(step=view.step.id, items=view.items, reason=reason, fingerprint=fingerprint)
         recorded = self._snapshot.waivers.get((view.step.id, view.items))
         if recorded is None or recorded.data != waiver:
@@ -462,10 +462,11 @@ class Session:
         `closes`: the step is being finished, so findings are journalled even when unchanged. `told` gets each Problem
         that a check could not look for.
         """
-        view = self.view(item_step)
+        view, before = self.view(item_step), self._snapshot
         found = await look(view, self.looking(), told=told)
         for finding in found:
-            self.record(finding, closes=closes)
+            if not self._asked_elsewhere(finding, before):
+                self.record(finding, closes=closes)
         return found
 
     def record(self, finding: Found, *, closes: bool = False) -> None:
@@ -481,23 +482,36 @@ class Session:
     def about_now(self, found: Found, before: Snapshot) -> bool:
         """Whether a finding that was made for `before` is about what is there now, and the newest that is known.
 
-        It is not where something was entered, changed or looked at meanwhile.
+        It is not where something was entered, changed or looked at meanwhile, or another cluster is pointed to.
         """
         snapshot = self._snapshot
         if not all(map(snapshot.has, found.items)):
             return False
         view = self.view(ItemStep(found.step, found.items))
-        check = next(one for one in view.step.checks if one.id == found.check)
+        check = self._check(found)
         record, change = last_finding(view, check), last_change(view)
         if any(seq > before.seq for seq in (record.seq if record else 0, change.started.seq if change else 0)):
             return False
+        if self._asked_elsewhere(found, before):
+            return False
         # Where nothing was entered, the fingerprint need not be worked out again.
         entered = (snapshot.values, snapshot.links, snapshot.items) != (before.values, before.links, before.items)
-        return not entered or found.fingerprint == view.fingerprint(check.id, check.revision)
+        return not entered or found.fingerprint == view.fingerprint_of(check)
+
+    def _asked_elsewhere(self, found: Found, before: Snapshot) -> bool:
+        """Whether a finding that was made for `before` is of another cluster than the one that is pointed to by now."""
+        return seen_elsewhere(self._snapshot, self._check(found), before.seq)
+
+    def _check(self, found: Found) -> Check:
+        """The check that a finding is of."""
+        return next(one for one in self._step(found.step).checks if one.id == found.check)
 
     def _worth_writing(self, finding: Found, closes: bool) -> bool:
         last = self._snapshot.findings.get((finding.step, finding.items, finding.check))
         if last is None or closes or _answer(last.data) != _answer(finding):
+            return True
+        # The same answer, but of the cluster that is pointed to now: the one before does not count any more.
+        if seen_elsewhere(self._snapshot, self._check(finding), last.seq):
             return True
         return _age(last) > REPEAT_FINDING_SECONDS
 
@@ -670,7 +684,7 @@ async def run_check(check: Check, view: View, readers: Readers, told: Callable[[
         text=finding.text,
         todo=finding.todo,
         owes=finding.owes,
-        fingerprint=view.fingerprint(check.id, check.revision),
+        fingerprint=view.fingerprint_of(check),
         evidence=finding.evidence,
     )
 

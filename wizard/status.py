@@ -17,6 +17,7 @@ from wizard.current import (
     last_answer,
     last_change,
     last_finding,
+    last_word,
     settled,
     why_answer_stale,
     why_stale,
@@ -387,7 +388,7 @@ def _is_observed(view: View, status: Status) -> bool:
     there = view.of(status.item_step.step, status.item_step.items)
     if status.status != OBSERVED or not there.step.observed_by:
         return status.status == OBSERVED
-    proofs = [last_answer(there, check) for check in there.step.checks if check.id == there.step.observed_by]
+    proofs = [last_word(there, check) for check in there.step.checks if check.id == there.step.observed_by]
     return any(proof is not None and proof.verdict == GOOD for proof in proofs)
 
 

@@ -305,7 +305,7 @@ def _counting(views: Mapping[tuple[str, Items], View]) -> dict[tuple[str, Items,
     found = {}
     for (step_id, items), view in views.items():
         for proof in (*view.step.checks, *([view.step.attest] if view.step.attest else ())):
-            found[step_id, items, proof.id] = view.fingerprint(proof.id, proof.revision)
+            found[step_id, items, proof.id] = view.fingerprint_of(proof)
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wizard.guide import Field, Guide, ItemStep, Step
+from wizard.guide import Attestation, Check, Field, Guide, ItemStep, Step
 from wizard.relations import Relations
 
 if TYPE_CHECKING:
@@ -149,14 +149,15 @@ class View:
 
         A file counts by its SHA-256, not by its path.
         """
+        keys = (*(field.key for field in self.step.fields), *self.step.uses)
         if self.relations is None:
-            return self._inputs()
-        return self.relations.once(("inputs", self.step.id, self.items), self._inputs)
+            return self._inputs(keys)
+        return self.relations.once(("inputs", self.step.id, self.items), lambda: self._inputs(keys))
 
-    def _inputs(self) -> list[tuple[str, str]]:
+    def _inputs(self, keys: Sequence[str]) -> list[tuple[str, str]]:
         fields = self.guide.fields()
         pairs: list[tuple[str, str]] = []
-        for key in (*(field.key for field in self.step.fields), *self.step.uses):
+        for key in keys:
             field = fields[key]
             if field.secret or not field.affects_proof:
                 continue
@@ -172,8 +173,16 @@ class View:
                 pairs.append((f"{owner}.{key}" if owner else key, value))
         return sorted(pairs)
 
-    def fingerprint(self, what: str, revision: int) -> str:
-        """SHA-256 of canonical JSON [guide, step, items, check or text id, revision, inputs] (DESIGN.md section 3)."""
-        document = [self.guide.id, self.step.id, list(self.items), what, revision, self.inputs()]
+    def fingerprint_of(self, proof: Check | Attestation) -> str:
+        """The fingerprint that a finding of a check, or a confirmation of a text, must have to count now."""
+        return self.fingerprint(proof.id, proof.revision, proof.uses if isinstance(proof, Check) else ())
+
+    def fingerprint(self, what: str, revision: int, uses: Sequence[str] = ()) -> str:
+        """SHA-256 of canonical JSON [guide, step, items, check or text id, revision, inputs] (DESIGN.md section 3).
+
+        `uses`: fields that count beside the step's inputs.
+        """
+        inputs = sorted([*self.inputs(), *self._inputs(uses)]) if uses else self.inputs()
+        document = [self.guide.id, self.step.id, list(self.items), what, revision, inputs]
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -56,6 +56,10 @@ def test_references_between_steps_point_backwards(guide: Guide):
         assert set(step.needs_observed) <= seen, step.id
         assert set(step.uses) <= fields, step.id
         assert not set(step.uses) & {field.key for field in step.fields}, f"{step.id} counts an input twice"
+        for check in step.checks:
+            own = {*step.uses, *(field.key for field in step.fields)}
+            assert not set(check.uses) & own, f"{step.id} {check.id} counts an input twice"
+            assert set(check.uses) <= set(guide.fields()), f"{step.id} {check.id}"
         seen.add(step.id)
 
 

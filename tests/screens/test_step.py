@@ -61,7 +61,7 @@ def finished(setup: OpenSetup) -> None:
     session = setup.session
     view = session.view(UPDATE)
     for check in view.step.checks:
-        fingerprint = view.fingerprint(check.id, check.revision)
+        fingerprint = view.fingerprint_of(check)
         session.record(
             Found(
                 step="update-dpe",

@@ -88,6 +88,21 @@ def test_mode_environment_probe_and_identity_are_the_latest() -> None:
     assert (snapshot.seq, snapshot.first_ts, snapshot.last_ts, snapshot.last_actor) == (9, ts_of(0), ts_of(9), ACTOR)
 
 
+@pytest.mark.parametrize(
+    ("environments", "seq"),
+    [
+        ([], 0),
+        ([EnvironmentSet(helm="/usr/bin/helm")], 0),
+        ([EnvironmentSet(kubeconfig="/a")], 1),
+        ([EnvironmentSet(kubeconfig="/a"), EnvironmentSet(kubeconfig="/a", helm="/h")], 1),
+        ([EnvironmentSet(kubeconfig="/a"), EnvironmentSet(kubeconfig="/a", kube_context="c")], 2),
+        ([EnvironmentSet(kubeconfig="/a"), EnvironmentSet(kubeconfig="/b"), EnvironmentSet(kubeconfig="/a")], 3),
+    ],
+)
+def test_which_event_pointed_to_another_cluster_last(environments: list[EnvironmentSet], seq: int) -> None:
+    assert folded(*environments, ModeSet(mode="hybrid")).pointed == seq
+
+
 def test_items_and_links_in_the_order_they_came() -> None:
     snapshot = folded(
         ItemAdded(item="endpoint/z"),
@@ -143,6 +158,45 @@ def test_since_is_the_first_of_the_current_run_of_equal_verdicts() -> None:
     latest = snapshot.findings["3", (), "c"]
     assert (latest.seq, latest.since, latest.data.verdict) == (5, ts_of(3), "good")
     assert snapshot.findings["3", (), "d"].since == ts_of(6)
+
+
+def said(verdict: str, text: str, fingerprint: str = "") -> Found:
+    return Found(step="3", items=(), check="c", verdict=verdict, text=text, fingerprint=fingerprint)
+
+
+@pytest.mark.parametrize(
+    ("found", "since"),
+    [
+        ([said("good", "g"), said("bad", "public"), said("could not look", "x"), said("bad", "public")], 2),
+        ([said("good", "g"), said("not yet", "scaled to zero"), said("bad", "mixed"), said("bad", "mixed")], 3),
+        ([said("bad", "public"), said("good", "g"), said("bad", "public")], 3),
+        ([said("bad", "public"), said("bad", "public", "other inputs")], 2),
+        ([said("good", "g"), said("bad", "public"), said("could not look", "x")], 2),
+    ],
+)
+def test_an_answer_knows_when_it_was_first_given(found: list[Found], since: int) -> None:
+    answered = folded(*found).findings["3", (), "c"].answered
+    assert answered is not None
+    assert answered.since == ts_of(since)
+
+
+@pytest.mark.parametrize(
+    ("found", "turned"),
+    [
+        ([], 0),
+        ([said("bad", "x")], 0),  # it never was good
+        ([said("good", "g")], 0),
+        ([said("good", "g"), said("not yet", "x"), said("bad", "y")], 2),
+        ([said("good", "g"), said("bad", "x"), said("could not look", "?"), said("bad", "x")], 2),
+        ([said("good", "g"), said("bad", "x"), said("good", "g")], 0),
+        ([said("good", "g"), said("bad", "x"), said("good", "g"), said("bad", "x")], 4),
+        ([said("good", "g"), said("bad", "x"), said("bad", "x", "other inputs")], 3),
+    ],
+)
+def test_a_look_turns_when_it_is_first_not_good_any_more(found: list[Found], turned: int) -> None:
+    snapshot = folded(*found)
+    record = snapshot.findings.get(("3", (), "c"))
+    assert (record.turned if record else 0) == turned
 
 
 def test_routes_attestations_and_waivers() -> None:

@@ -89,7 +89,7 @@ def finding(snapshot: Snapshot, place: ItemStep, check: str, verdict: str, guide
         check=check,
         verdict=verdict,
         text=f"{check} is {verdict}",
-        fingerprint=view.fingerprint(check, known.revision),
+        fingerprint=view.fingerprint_of(known),
     )
 
 

@@ -152,6 +152,16 @@ def test_the_last_word_stands_when_nobody_could_ask_for_it_again(tmp_path: Path)
     assert told(GOOD, BAD, COULD_NOT_LOOK) == (EXIT_BAD, False)
 
 
+def test_a_record_that_is_gone_is_told_though_the_cluster_could_not_be_asked_again(tmp_path: Path):
+    session = fill(opened(tmp_path))
+    for check in ("cluster-lookup", "records"):
+        session.record(found_at(session, DNS, check, GOOD))
+    gone = found_at(session, DNS, "records", BAD), found_at(session, DNS, "cluster-lookup", COULD_NOT_LOOK)
+    for seen in (answer(session, *gone), answer(session, *reversed(gone))):
+        (dns,) = seen["steps"][4]["items"]
+        assert (dns["status"], dns["settled"], seen["exit_code"]) == ("failed", None, EXIT_BAD)
+
+
 def many(tmp_path: Path, count: int) -> tuple[Session, list[ItemStep]]:
     """A setup of so many endpoints, and step 3 of each."""
     session = opened(tmp_path)

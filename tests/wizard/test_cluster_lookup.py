@@ -100,9 +100,34 @@ async def test_the_situation_has_a_name(answers: Mapping[str, tuple[str, ...]], 
     assert "kube-system 11111111" in seen.identity
 
 
+async def test_a_zone_without_its_record_is_missing_inside_too():
+    found = await look(Inside(error="no data"))
+    assert (found.verdict, found.text.split(":")[0]) == (BAD, "missing")
+
+
 async def test_no_answer_is_no_verdict():
     found = await look(Inside(error="timeout"))
     assert (found.verdict, "timeout" in found.text) == (COULD_NOT_LOOK, True)
+
+
+class HalfSilent(Inside):
+    """One whose DNS is silent about MinIO."""
+
+    async def lookup(self, release: str, namespace: str, hosts: Sequence[str], server: str) -> InsideAnswer:
+        told = self._answer("dpe-7d9f", hosts)
+        silent = DnsAnswer(MINIO, (), "inside the cluster", error="timeout")
+        return replace(told, answers=tuple(silent if one.host == MINIO else one for one in told.answers))
+
+
+async def test_a_host_that_nobody_answers_for_does_not_hide_that_data_crosses_the_internet():
+    silent = f"; {MINIO}: timeout from inside the cluster"
+    for answers, word in (({DPM: (OUT,)}, "still public"), ({}, "missing")):
+        found = await look(HalfSilent(answers))
+        assert (found.verdict, found.text.split(":")[0]) == (BAD, word)
+        assert found.text.endswith(silent)
+    fresh = await look(HalfSilent({DPM: (OUT,)}), *written(), now="2026-11-22T12:00:40.000000Z")
+    assert (fresh.verdict, fresh.text.endswith(silent)) == (NOT_YET, True)
+    assert (await look(HalfSilent({DPM: (IN,)}))).verdict == COULD_NOT_LOOK
 
 
 async def test_without_consent_nobody_looks():

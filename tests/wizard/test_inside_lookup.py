@@ -65,11 +65,26 @@ SAID: list[tuple[str, str, int, Looked | None]] = [
     (NSLOOKUP, f"** server can't find {HOST}: SERVFAIL\n", 1, Looked(NSLOOKUP, error="servfail")),
     (NSLOOKUP, f"** server can't find {HOST}: REFUSED\n", 1, Looked(NSLOOKUP, error="refused")),
     (NSLOOKUP, ";; connection timed out; no servers could be reached\n", 1, Looked(NSLOOKUP, error="timeout")),
-    (NSLOOKUP, f"*** Can't find {HOST}: No answer\n", 1, Looked(NSLOOKUP, error="no answer")),
+    (NSLOOKUP, f"*** Can't find {HOST}: No answer\n", 1, Looked(NSLOOKUP, error="no data")),
+    # the name is there without an A record, and whether it has an AAAA one nobody said
+    (
+        NSLOOKUP,
+        f"*** Can't find {HOST}: No answer\n;; connection timed out; no servers could be reached\n",
+        1,
+        Looked(NSLOOKUP, error="timeout"),
+    ),
+    (
+        NSLOOKUP,
+        f"*** Can't find {HOST}: No answer\nName:\t{HOST}\nAddress: fd00::7\n",
+        0,
+        Looked(NSLOOKUP, ("fd00::7",)),
+    ),
+    (NSLOOKUP, f"*** Can't find {HOST}: Parse error\n", 1, Looked(NSLOOKUP, error="no answer")),
     (NSLOOKUP, "", 127, None),
     (PYTHON, "10.20.1.7\nfd00::7\n", 0, Looked(PYTHON, ("10.20.1.7", "fd00::7"))),
     (PYTHON, "", 2, Looked(PYTHON, error="nxdomain")),
     (PYTHON, "", 3, Looked(PYTHON, error="no answer")),
+    (PYTHON, "", 4, Looked(PYTHON, error="no data")),
     (PYTHON, "SyntaxError", 1, None),
     ("curl", "10.0.0.1", 0, None),
 ]
@@ -135,6 +150,7 @@ def test_the_script_takes_the_first_tool_that_can(tmp_path: Path):
             (Looked(NSLOOKUP, ("10.0.0.9",)),) * 2,
         ),
         ("py", {"python3": "[ $1 = -c ] && echo 10.0.0.8"}, (Looked(PYTHON, ("10.0.0.8",)),) * 2),
+        ("bare", {"python3": "exit 4"}, (Looked(PYTHON, error="no data"),) * 2),
         ("none", {}, (None, None)),
     ):
         directory = tmp_path / name
@@ -165,6 +181,28 @@ def test_python_looks_up_as_programs_do():
     found = read(PYTHON, done.stdout, done.returncode)
     assert found is not None
     assert set(found.addresses) == {each[4][0] for each in socket.getaddrinfo("localhost", None)}
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"), [("EAI_NONAME", "nxdomain"), ("EAI_NODATA", "no data"), ("EAI_AGAIN", "no answer")]
+)
+def test_python_tells_a_name_without_addresses_from_silence(tmp_path: Path, raised: str, error: str):
+    """The script runs as it is, over a resolver that says this; where a system lacks the code there is none to tell."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import socket\nsocket.EAI_NODATA = -5\n"
+        "def getaddrinfo(*_):\n"
+        f"    raise socket.gaierror(socket.{raised}, 'x')\n"
+        "socket.getaddrinfo = getaddrinfo\n"
+    )
+    done = subprocess.run(
+        [sys.executable, *command(PYTHON, HOST)[1:]],
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert read(PYTHON, done.stdout, done.returncode) == Looked(PYTHON, error=error)
 
 
 def _which(tool: str) -> str:

@@ -13,11 +13,11 @@ from state.actor import current_actor
 from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, Actor, EnvironmentSet, Found, IdentityPinned
 from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK, Problem
 from state.snapshot import RecordedFinding, Snapshot
-from tests.wizard.engine import ACTOR, GUIDE, NOW, snapshot_of
+from tests.wizard.engine import ACTOR, GUIDE, NOW, finding, snapshot_of
 from wizard import live
 from wizard.azure import AzureIdentity
 from wizard.evidence import evidence
-from wizard.guide import Check, Finding
+from wizard.guide import Check, Finding, ItemStep
 from wizard.live import Again, Live, Pin
 from wizard.ports import ClusterIdentity, Readers
 from wizard.report_text import live_text
@@ -211,6 +211,32 @@ async def test_what_needs_a_probe_is_not_repeated():
     assert [look.verdict for look in told.looks] == [live.NOT_REPEATED, GOOD]
     assert live.exit_code(told) == EXIT_OK
     assert (progress[0], progress[-1]) == ((0, 1), (1, 1))
+
+
+async def test_the_recorded_last_word_outvotes_advice_unless_another_look_has_turned_since():
+    def check(id: str, verdict: str, *, settles: bool = False, suffices: bool = False) -> Check:
+        async def run(*_: Any) -> Finding:
+            return Finding(verdict, "")
+
+        return Check(id, id, "", run, proves=False, settles=settles, suffices=suffices, probe=settles)
+
+    checks = check("inside", GOOD, settles=True), check("records", GOOD, suffices=True), check("here", BAD)
+    step = replace(GUIDE.steps[0], checks=checks)
+    guide = replace(GUIDE, steps=(step,))
+    where = EnvironmentSet(kubeconfig="/nowhere/kubeconfig", kube_context="c", cloud="public", sign_in="cli")
+
+    def seen(check: str, verdict: str) -> Found:
+        return finding(snapshot_of(), ItemStep(step.id), check, verdict, guide)
+
+    async def code(*recorded: Found) -> int:
+        return live.exit_code(await live.look_again(guide, snapshot_of(*recorded), where))
+
+    good = seen("records", GOOD), seen("inside", GOOD)
+    assert await code() == EXIT_BAD
+    assert await code(*good) == EXIT_OK
+    assert await code(*good, seen("inside", COULD_NOT_LOOK)) == EXIT_OK
+    assert await code(*good, seen("inside", COULD_NOT_LOOK), seen("records", BAD)) == EXIT_BAD
+    assert await code(*good, seen("inside", BAD)) == EXIT_BAD
 
 
 # ---------------------------------------------------------------- where to look

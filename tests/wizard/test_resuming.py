@@ -278,6 +278,13 @@ def test_another_content_of_the_same_file_is_told():
     assert (line.state, line.text) == ("stale", "Values file has other content")
 
 
+def test_an_input_that_only_a_check_rests_on_is_named():
+    seen = [finding(snapshot_of(*FILLED), DNS, check, GOOD) for check in ("records", "cluster-lookup")]
+    other = FieldSet(item="dpe/dpe-01", field="namespace", value="other")
+    (line,) = told(*FILLED, *seen, other).changed
+    assert (line.state, line.text) == ("stale", "Namespace was dpe, is now other")
+
+
 def test_what_no_input_tells_is_told_in_the_words_of_the_status():
     attest = step_of(GUIDE, "endpoint").attest
     assert attest is not None

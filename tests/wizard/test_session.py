@@ -47,8 +47,9 @@ from tests.wizard.engine import (
 from tests.wizard.engine import (
     SUBSCRIPTION as REGISTER,
 )
+from wizard.current import why_stale
 from wizard.guide import ALREADY_DONE, Check, Finding, ItemStep, Plan
-from wizard.ports import Readers
+from wizard.ports import Readers, Workload
 from wizard.session import Session
 from wizard.view import View
 
@@ -141,6 +142,43 @@ def test_a_confirmation_holds_the_exact_text_and_where_it_came_from(session: Ses
     assert data.text == f"In the portal, the subscription {SUBSCRIPTION} is registered."
     assert (data.text_id, data.revision, data.answers_sha256) == ("subscription-registered", 1, "a" * 64)
     assert session.status().item_steps[REGISTER].status == "attested"
+
+
+async def test_the_same_answer_of_another_cluster_is_written_down_at_once(tmp_path: Path):
+    session = fill(opened(tmp_path, Readers(helm=Helm(release(1)), cluster=Cluster())))
+    values = tmp_path / "values.yml"
+    values.write_text("dpe: 1\n")
+    session.set_field("dpe/dpe-01", "values_file", str(values))
+    session.set_environment(EnvironmentSet(kubeconfig="/one"))
+
+    async def workloads() -> tuple[int, str]:
+        await session.look(UPDATE)
+        check = next(one for one in session.guide.steps[6].checks if one.id == "workloads")
+        written = [one for one in journalled(session, "found") if getattr(one.data, "check", "") == "workloads"]
+        return len(written), why_stale(session.view(UPDATE), check)
+
+    assert await workloads() == (1, "")
+    assert await workloads() == (1, ""), "the same again is no news"
+    session.set_environment(EnvironmentSet(kubeconfig="/one", kube_context="other"))
+    assert await workloads() == (2, ""), "what was seen before does not count any more"
+    assert await workloads() == (2, "")
+
+
+async def test_a_look_during_which_another_cluster_is_pointed_to_is_not_remembered(tmp_path: Path):
+    session = fill(opened(tmp_path))
+    session.set_environment(EnvironmentSet(kubeconfig="/one"))
+
+    class Moves(Cluster):
+        async def workloads(self, release: str, namespace: str) -> tuple[Workload, ...]:
+            session.set_environment(EnvironmentSet(kubeconfig="/two"))
+            return self.running
+
+    session.readers = Readers(helm=Helm(release(1)), cluster=Moves())
+    before = session.snapshot
+    found = await session.look(UPDATE)
+    assert {one.check for one in found} == {"release", "workloads", "hosts"}
+    assert session.snapshot.findings == {}
+    assert not any(session.about_now(one, before) for one in found)
 
 
 def test_a_shut_gate_refuses_a_confirmation(session: Session):

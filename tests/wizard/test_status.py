@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,8 +20,10 @@ from state.events import (
     ChangeFinished,
     ChangeStarted,
     Data,
+    EnvironmentSet,
     FieldSet,
     Found,
+    IdentityPinned,
     ItemAdded,
     ItemRemoved,
     Linked,
@@ -28,6 +31,7 @@ from state.events import (
     ProofWaived,
     RouteChosen,
 )
+from state.snapshot import fold
 from tests.setups import VALUES
 from tests.wizard.engine import (
     DNS,
@@ -37,6 +41,7 @@ from tests.wizard.engine import (
     NOW,
     RESOURCE_ID,
     UPDATE,
+    event,
     finding,
     items,
     snapshot_of,
@@ -45,7 +50,7 @@ from tests.wizard.engine import (
     view_of,
     with_step,
 )
-from wizard.current import Drift, bad_findings, drift_of
+from wizard.current import Drift, bad_findings, drift_of, settled
 from wizard.guide import Attestation, Check, Finding, Guide, ItemStep
 from wizard.status import ACTION, STATUSES, derive, field_states
 
@@ -325,6 +330,61 @@ def test_a_look_that_could_not_be_made_takes_the_last_word_from_nobody(verdicts:
     assert (missing == ()) == (wanted == "observed")
 
 
+def at_dns(check: str, *verdicts: str) -> list[Data]:
+    """What a check of step 5 found, one after the other."""
+    return [finding(BASE, DNS, check, verdict) for verdict in verdicts]
+
+
+INSIDE, RECORDS, HERE = "cluster-lookup", "records", "resolver-here"
+AT_FIRST = [*at_dns(RECORDS, GOOD), *at_dns(HERE, GOOD), *at_dns(INSIDE, GOOD)]
+
+
+@pytest.mark.parametrize(
+    ("more", "word", "wanted"),
+    [
+        ([], True, "observed"),
+        (at_dns(INSIDE, COULD_NOT_LOOK), True, "observed"),
+        # The record was deleted since, and nobody could ask inside the cluster again.
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(RECORDS, BAD)], None, "failed"),
+        ([*at_dns(RECORDS, BAD), *at_dns(INSIDE, COULD_NOT_LOOK)], None, "failed"),
+        ([*at_dns(RECORDS, NOT_YET), *at_dns(INSIDE, COULD_NOT_LOOK)], None, "failed"),
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(RECORDS, BAD, BAD)], None, "failed"),
+        # That Azure can't be asked either does not make it right again.
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(RECORDS, BAD, COULD_NOT_LOOK)], None, "to do"),
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(RECORDS, BAD, GOOD)], True, "observed"),
+        # What turned before the cluster was asked last: it knew better then, and does now.
+        ([*at_dns(RECORDS, BAD), *at_dns(INSIDE, GOOD, COULD_NOT_LOOK), *at_dns(RECORDS, BAD)], True, "observed"),
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(RECORDS, BAD), *at_dns(INSIDE, GOOD)], True, "observed"),
+        ([*at_dns(INSIDE, BAD, COULD_NOT_LOOK), *at_dns(RECORDS, BAD)], False, "failed"),
+        # From here it is public since then; the records, as far as they can tell, are right.
+        ([*at_dns(INSIDE, COULD_NOT_LOOK), *at_dns(HERE, BAD)], None, "observed"),
+    ],
+)
+def test_a_good_last_word_that_could_not_be_asked_again_stands_until_another_look_turns(
+    more: list[Data], word: bool | None, wanted: str
+):
+    snapshot = snapshot_of(*FILLED, *AT_FIRST, *more)
+    view = view_of(snapshot, DNS)
+    assert (settled(view), status_of(snapshot).item_steps[DNS].status) == (word, wanted)
+    last = {one.check: one.verdict for one in more if isinstance(one, Found)}
+    bad = {check for check, verdict in last.items() if verdict == BAD}
+    assert {one.check for one in bad_findings(view)} == (set() if word else bad)
+    proven = [*OBSERVED_7, finding(BASE, ENDPOINT, "endpoint", GOOD)]
+    missing = status_of(snapshot_of(*FILLED, *AT_FIRST, *more, *proven)).item_steps[MARK].reasons
+    assert (missing == ()) == (word is True)
+
+
+def test_a_look_that_never_was_good_turns_nothing():
+    """Another DNS than Azure's answers the cluster, and this machine is outside of its network."""
+    never = [*at_dns(RECORDS, BAD), *at_dns(HERE, BAD), *at_dns(INSIDE, GOOD, COULD_NOT_LOOK), *at_dns(RECORDS, BAD)]
+    never += at_dns(HERE, BAD)
+    assert settled(view_of(snapshot_of(*FILLED, *never), DNS)) is True
+    elsewhere = FieldSet(item="endpoint/pe-weu", field="private_ip", value="10.20.1.9")
+    other = finding(snapshot_of(*FILLED, elsewhere), DNS, RECORDS, GOOD)
+    for_others = [other, *at_dns(INSIDE, GOOD), *at_dns(RECORDS, BAD), *at_dns(INSIDE, COULD_NOT_LOOK)]
+    assert settled(view_of(snapshot_of(*FILLED, *for_others), DNS)) is True, "it was good for other values"
+
+
 def test_the_last_answer_grows_old_whatever_came_since():
     answers = [finding(BASE, DNS, "cluster-lookup", verdict) for verdict in (GOOD, COULD_NOT_LOOK)]
     assert derive(GUIDE, snapshot_of(*FILLED, *answers), LATER).item_steps[DNS].status == "stale"
@@ -383,6 +443,23 @@ def test_what_was_proven_and_is_no_longer_so_is_drift():
     assert drift(found(GOOD), found(COULD_NOT_LOOK), found(NOT_YET)) is not None
 
 
+def test_drift_says_since_when_it_is_as_it_says():
+    def told(*more: Data) -> tuple[str, str]:
+        snapshot = snapshot_of(*FILLED)
+        for hour, one in enumerate(more, 1):
+            late = msgspec.structs.replace(event(snapshot.seq + 1, one), ts=f"2026-11-23T0{hour}:00:00.000000Z")
+            snapshot = fold(snapshot.header, [late], snapshot)
+        shown = drift_of(view_of(snapshot, UPDATE), step_of(GUIDE, "update-dpe").checks[0])
+        assert shown is not None
+        return shown.found, shown.since[11:13]
+
+    def says(text: str) -> Found:
+        return msgspec.structs.replace(found(BAD), text=text)
+
+    assert told(found(GOOD), says("public"), found(COULD_NOT_LOOK), says("public")) == ("public", "02")
+    assert told(found(GOOD), says("scaled to zero"), says("mixed"), says("mixed")) == ("mixed", "03")
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -402,6 +479,66 @@ def test_what_is_gone_has_failed_though_it_looks_like_never_made():
     gone = finding(BASE, ENDPOINT, "endpoint", NOT_YET)
     assert status(gone, place=ENDPOINT) == "not yet"
     assert status(finding(BASE, ENDPOINT, "endpoint", GOOD), gone, place=ENDPOINT) == "failed"
+
+
+# ---------------------------------------------------------------- another namespace, another cluster
+
+
+def test_what_was_seen_in_another_namespace_is_stale_and_the_records_are_not():
+    there = [*FILLED, *AT_FIRST]
+    assert settled(view_of(snapshot_of(*there), DNS)) is True
+    there.append(FieldSet(item="dpe/dpe-01", field="namespace", value="other"))
+    moved = status_of(snapshot_of(*there)).item_steps[DNS]
+    assert (moved.status, moved.reasons) == ("stale", ("Inside the cluster: an input changed since",))
+
+
+AT_ONE, AT_TWO = EnvironmentSet(kubeconfig="/one"), EnvironmentSet(kubeconfig="/two")
+PIN = IdentityPinned(kind="cluster", facts={"server": "https://one:443", "uid": "1"})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ([AT_ONE], [], True),
+        ([AT_ONE], [AT_TWO], False),
+        ([AT_ONE], [EnvironmentSet(kubeconfig="/one", kube_context="c")], False),
+        ([AT_ONE], [EnvironmentSet(kubeconfig="/one", helm="/helm", cloud="china")], True),
+        ([AT_ONE], [AT_TWO, AT_ONE], False),
+        ([AT_ONE, AT_TWO], [], True),
+        # Looks made after the pin were of that cluster, whatever it is called elsewhere; those before may not be.
+        ([AT_ONE, PIN], [AT_TWO], True),
+        ([AT_ONE], [PIN, AT_TWO], False),
+        ([AT_ONE], [AT_TWO, PIN], False),
+        ([AT_ONE, PIN], [AT_TWO, IdentityPinned(kind="cluster", facts={"server": "https://two:443"})], False),
+        ([AT_ONE], [IdentityPinned(kind="azure", facts={}), AT_TWO], False),
+    ],
+)
+def test_what_was_seen_through_another_kubeconfig_or_context_is_stale(
+    before: list[Data], after: list[Data], counts: bool
+):
+    def stale(*looks: Data) -> dict[ItemStep, tuple[str, ...]]:
+        found = status_of(snapshot_of(*FILLED, *before, *looks, *after)).item_steps
+        return {place: found[place].reasons for place in (DNS, UPDATE) if found[place].status == "stale"}
+
+    why = "looked at through another kubeconfig or context"
+    looks = [*at_dns(RECORDS, GOOD), *at_dns(INSIDE, GOOD), *OBSERVED_7]
+    moved = {
+        DNS: (f"Inside the cluster: {why}",),
+        UPDATE: (f"Release: {why}", f"Workloads: {why}"),
+    }
+    assert stale(*looks) == ({} if counts else moved)
+    again = snapshot_of(*FILLED, *before, *looks, *after, *looks)
+    assert {status_of(again).item_steps[place].status for place in (DNS, UPDATE)} == {"observed"}
+    # The last answer, too, though the last look could not be made.
+    assert (DNS in stale(*looks, *at_dns(INSIDE, COULD_NOT_LOOK))) is not counts
+
+
+def test_two_clusters_that_differ_are_no_drift():
+    looks = [*FILLED, AT_ONE, found(GOOD), AT_TWO, found(BAD)]
+    view = view_of(snapshot_of(*looks), UPDATE)
+    assert drift_of(view, view.step.checks[0]) is None
+    pinned = view_of(snapshot_of(*FILLED, PIN, *looks[len(FILLED) :]), UPDATE)
+    assert drift_of(pinned, pinned.step.checks[0]) is not None
 
 
 # ---------------------------------------------------------------- gates

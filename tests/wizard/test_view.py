@@ -151,6 +151,18 @@ def test_it_differs_with_each_of_its_parts():
     assert len({view.fingerprint("x", 1), *others}) == len(others) + 1
 
 
+def test_a_check_may_rest_on_more_than_its_step():
+    """The lookup from inside is made in a release's pod; Azure's records are what they are wherever that runs."""
+
+    def prints(namespace: str) -> dict[str, str]:
+        entered = FieldSet(item="dpe/x", field="namespace", value=namespace)
+        view = view_of(snapshot_of(*MANY, entered), ItemStep("dns", ("dpe/x", "endpoint/pe-a")))
+        return {check.id: view.fingerprint_of(check) for check in view.step.checks}
+
+    before, after = prints("one"), prints("other")
+    assert {check for check in before if before[check] != after[check]} == {"cluster-lookup"}
+
+
 def test_secrets_and_timeouts_are_not_in_it():
     keys = {key for key, _ in view_of(snapshot_of(*items("dpe/dpe-01")), UPDATE).inputs()}
     assert "dpe/dpe-01.version" in keys

@@ -66,8 +66,9 @@ async def cluster_lookup(
         told,
         cluster_in_words(identity),
     )
-    verdict, text, todo = _judge(view, situation(answer.answers, wanted), wanted, records)
-    return Finding(verdict, text, todo, (seen,))
+    found = situation(answer.answers, wanted)
+    verdict, text, todo = _judge(view, found, wanted, records)
+    return Finding(verdict, found.told(text), todo, (seen,))
 
 
 def _judge(view: View, found: Situation, wanted: frozenset[str], records: str) -> tuple[str, str, str]:

@@ -11,10 +11,11 @@ import json
 from collections.abc import Sequence
 
 from state.events import BAD, COULD_NOT_LOOK, GOOD, Evidence
-from wizard.actions.situation import MISSING, PRIVATE, UNANSWERED, situation
+from state.problem import Problem
+from wizard.actions.situation import MISSING, PRIVATE, UNANSWERED, Situation, situation
 from wizard.evidence import evidence
 from wizard.guide import Finding
-from wizard.ports import DnsAnswer, Readers
+from wizard.ports import DnsAnswer, DnsReader, Readers
 from wizard.view import View
 
 
@@ -22,6 +23,7 @@ async def resolver_here(view: View, readers: Readers, *, hosts: tuple[str, ...],
     """Whether the hosts in the fields `hosts` resolve to the endpoints' addresses (field `address`) alone.
 
     It asks the resolver of this machine, and beside it the one that the field `server` names, where one is named.
+    Raises Problem when a round asks none of them any more.
     """
     dns = readers.dns
     if dns is None:
@@ -34,21 +36,37 @@ async def resolver_here(view: View, readers: Readers, *, hosts: tuple[str, ...],
     owner = view.guide.fields()[hosts[0]].owner
     wanted = frozenset(view.only(owner).values(address))
     servers = (None, named) if named else (None,)
-    answers = await asyncio.gather(*(dns.resolve(name, asked) for asked in servers for name in names))
+    each = [(name, asked) for asked in servers for name in names]
+    told = await asyncio.gather(*(_asked(dns, name, asked) for name, asked in each))
+    problems = [one for one in told if isinstance(one, Problem)]
+    if len(problems) == len(told):
+        raise problems[0]
+    # A server that is asked no more, since it was silent for others, takes away nothing of what another one says.
+    answers = [
+        DnsAnswer(name, (), asked or _HERE, error="no answer") if isinstance(one, Problem) else one
+        for one, (name, asked) in zip(told, each, strict=True)
+    ]
     found = []
     for turn, asked in enumerate(servers):
         mine = answers[turn * len(names) : (turn + 1) * len(names)]
         found.append(judge(mine, wanted, f"asked of {asked}" if asked else "asked from here"))
     verdict, _, todo = min(found, key=lambda one: _WORST.index(one[0]))
-    seen = tuple(_seen(answer, asked) for answer, asked in zip(answers, _each(servers, len(names)), strict=True))
+    seen = tuple(
+        _seen(one, asked or _HERE) for one, (_, asked) in zip(told, each, strict=True) if not isinstance(one, Problem)
+    )
     return Finding(verdict, "; ".join(text for _, text, _ in found), todo, seen)
 
 
 _WORST = (BAD, COULD_NOT_LOOK, GOOD)
+_HERE = "this machine's resolver"
 
 
-def _each(servers: Sequence[str | None], times: int) -> list[str]:
-    return [asked or "this machine's resolver" for asked in servers for _ in range(times)]
+async def _asked(dns: DnsReader, host: str, server: str | None) -> DnsAnswer | Problem:
+    """What a resolver says, or why a round asks it no more."""
+    try:
+        return await dns.resolve(host, server)
+    except Problem as problem:
+        return problem
 
 
 def _seen(answer: DnsAnswer, whose: str) -> Evidence:
@@ -60,6 +78,11 @@ def _seen(answer: DnsAnswer, whose: str) -> Evidence:
 def judge(answers: Sequence[DnsAnswer], wanted: frozenset[str], asked: str) -> tuple[str, str, str]:
     """Verdict, text and next action for what a resolver said that was `asked`, against the endpoints' addresses."""
     found = situation(answers, wanted)
+    verdict, text, todo = _judged(found, wanted, asked)
+    return verdict, found.told(text), todo
+
+
+def _judged(found: Situation, wanted: frozenset[str], asked: str) -> tuple[str, str, str]:
     if found.word == UNANSWERED:
         return COULD_NOT_LOOK, found.said, "Look again from inside the network."
     if found.word == PRIVATE:

@@ -16,6 +16,7 @@ from wizard.ports import DnsAnswer
 DEADLINE = 5.0  # seconds for everything: both record types, all resolvers, retries
 
 NXDOMAIN = "nxdomain"
+NO_DATA = "no data"
 NO_ANSWER = "no answer"
 TIMEOUT = "timeout"
 REFUSED = "refused"
@@ -68,8 +69,9 @@ async def _resolve(host: str, server: str | None) -> DnsAnswer:
     found = await asyncio.gather(ask("A"), ask("AAAA"), return_exceptions=True)
     answers = [one for one in found if not isinstance(one, BaseException) and one.rrset is not None]
     if not answers:
+        # Without a failure both were answered: the name is there, and has no address of either kind.
         failures = [one for one in found if isinstance(one, BaseException)]
-        return DnsAnswer(host, (), asked, error=_error(failures[0]) if failures else NO_ANSWER)
+        return DnsAnswer(host, (), asked, error=_error(failures[0]) if failures else NO_DATA)
     addresses = tuple(record.to_text() for answer in answers for record in answer.rrset)
     ttl = min(int(answer.rrset.ttl) for answer in answers)
     return DnsAnswer(host, addresses, server or str(answers[0].nameserver or asked), ttl=ttl)

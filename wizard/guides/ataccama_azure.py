@@ -561,6 +561,8 @@ DNS = Step(
             _cluster_lookup,
             proves=False,
             settles=True,
+            uses=("release", "namespace"),
+            asks_cluster=True,
             probe=True,
             deadline=120.0,
         ),
@@ -666,6 +668,7 @@ UPDATE = Step(
             "Release",
             _CLUSTER_HINT,
             _release,
+            asks_cluster=True,
             deadline=30.0,
         ),
         Check(
@@ -673,6 +676,7 @@ UPDATE = Step(
             "Workloads",
             _CLUSTER_HINT,
             _workloads,
+            asks_cluster=True,
             deadline=30.0,
         ),
         Check(
@@ -681,6 +685,7 @@ UPDATE = Step(
             _CLUSTER_HINT,
             _configured_hosts,
             proves=False,
+            asks_cluster=True,
             deadline=30.0,
         ),
     ),

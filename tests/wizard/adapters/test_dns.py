@@ -59,13 +59,16 @@ async def test_one_family_is_enough(server):
     asked, address = server
     asked.records = {("dpm.acme.test.", "A"): ["10.0.0.4"]}
     assert (await DnsLooker().resolve("dpm.acme.test.", address)).addresses == ("10.0.0.4",)
+    asked.records = {("dpm.acme.test.", "AAAA"): ["fd00::4"]}
+    answer = await DnsLooker().resolve("dpm.acme.test.", address)
+    assert (answer.addresses, answer.error) == (("fd00::4",), "")
 
 
 @pytest.mark.parametrize(
     ("rcode", "error"),
     [
         (dns.rcode.NXDOMAIN, "nxdomain"),
-        (dns.rcode.NOERROR, "no answer"),
+        (dns.rcode.NOERROR, "no data"),
         (dns.rcode.SERVFAIL, "servfail"),
         (dns.rcode.REFUSED, "refused"),
     ],
@@ -86,7 +89,7 @@ async def test_a_silent_server_is_a_timeout(server, monkeypatch):
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".test", "a..test", "", "."])
 async def test_what_is_no_name(server, host):
-    assert (await DnsLooker().resolve(host, server[1])).error in ("bad name", "no answer")
+    assert (await DnsLooker().resolve(host, server[1])).error in ("bad name", "no data")
 
 
 async def test_a_host_without_resolver(monkeypatch, tmp_path):
