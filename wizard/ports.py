@@ -48,7 +48,12 @@ class Right:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment, StatefulSet or DaemonSet of a release. `reasons`: why pods are not ready, one line each."""
+    """A Deployment, StatefulSet or DaemonSet of a release.
+
+    `ready` counts the pods of its present template, which `images` are of; `older` the ready ones that an earlier
+    template made and that still stand in for them. `given_up`: the cluster says that its rollout does not go on.
+    `reasons`: why pods are not ready, one line each.
+    """
 
     kind: str
     name: str
@@ -57,6 +62,8 @@ class Workload:
     images: tuple[str, ...] = ()
     restarts: int = 0
     reasons: tuple[str, ...] = ()
+    older: int = 0
+    given_up: bool = False
 
 
 class ClusterReader(Protocol):
