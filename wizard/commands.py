@@ -160,9 +160,9 @@ async def _check(
         # A pod is written down before it is made; for anything else nobody is held up while we look.
         session = _opened(stack, store, name, guide) if left or way == BY_POD else None
         if session is not None:
-            session.readers, session.writers = readers, writers
+            session.readers, session.writers, session.told = readers, writers, say_line
             session.consent(way)
-            await session.sweep_probes(say_line)
+            await session.sweep_probes()
             looks = session.looking()
         else:
             may = writers.probe is not None and way != NO_PROBE

@@ -64,6 +64,8 @@ class OpenSetup:
     """One setup, opened by `open_setup` or `new_setup`; to be closed with `close`.
 
     `drafts` hold what was typed and could not be committed, by (item, field), so that it survives leaving the step.
+    `notes` are what the user should know beside everything else, as of this machine or of a pod that is left; `on_note`
+    is called with each that comes while the setup is shown.
     """
 
     session: Session
@@ -77,6 +79,7 @@ class OpenSetup:
     signing_in: SigningIn | None = None
     not_saved: Problem | None = None
     on_change: Callable[[], None] = lambda: None
+    on_note: Callable[[str], None] = lambda _: None
     _tasks: dict[ItemStep, asyncio.Task[None]] = field(default_factory=dict)
     _round_task: asyncio.Task[None] | None = None
     _sign_in_task: asyncio.Task[None] | None = None
@@ -90,6 +93,7 @@ class OpenSetup:
     def __post_init__(self) -> None:
         """Lists read with whatever reads at that moment."""
         self.lists = Lists(lambda: self.session.readers, self._unknown)
+        self.session.told = self._note
 
     @property
     def name(self) -> str:
@@ -337,6 +341,10 @@ class OpenSetup:
         task = self._tasks.get(item_step)
         if task is not None:
             task.cancel()
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        self.on_note(text)
 
     def _told(self, text: str) -> None:
         """What an adapter has to say while a call goes on belongs to the work that called it, else to the lists."""

@@ -56,6 +56,7 @@ class Run:
         self._answers = answers
         self._say = say
         self._reporter = _Reporter(say)
+        session.told = say
         self.result = Result()
         # First of all: from here on nothing that is said or written can hold one.
         for (kind, name, key), secret in answers.secrets.items():
@@ -178,7 +179,7 @@ class Run:
     async def finish_interrupted(self) -> None:
         """Finds out how what an earlier run began has ended. Comes first: the answers may name something else now."""
         result = self.result
-        await self._session.sweep_probes(self._say)
+        await self._session.sweep_probes()
         for change in self._session.interrupted():
             started = change.started.data
             item_step = ItemStep(started.step, tuple(started.items))
