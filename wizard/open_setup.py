@@ -270,14 +270,14 @@ class OpenSetup:
         """Carries out exactly `plan`, then looks how it is. Raises Problem when nothing may act any more."""
         if self.writer.stopped is not None:
             raise self.writer.stopped
-        work = Work(item_step, ACTING, plan.summary, timeout=plan.timeout, redact=self.session.redact)
+        work = Work(item_step, ACTING, plan.summary, timeout=plan.timeout)
         self._start(work, lambda work: self._apply(work, plan))
 
     def resume(self, change: ChangeRecord, *, gone: bool = False) -> None:
         """Finds out how an interrupted change ended, waiting for what still runs."""
         started = change.started.data
         item_step = ItemStep(started.step, tuple(started.items))
-        work = Work(item_step, RESUMING, summary=started.summary, redact=self.session.redact)
+        work = Work(item_step, RESUMING, summary=started.summary)
         self._start(work, lambda work: self._resume(work, change, gone=gone))
 
     def resume_all(self) -> None:
@@ -332,6 +332,7 @@ class OpenSetup:
             if before.kind != LOOKING or work.kind == LOOKING:
                 return  # it is at it already, or at something that a look must not stop
             self._end_look(work.item_step)
+        work.redact = self.session.redact
         self.work[work.item_step] = work
         self._tasks[work.item_step] = asyncio.create_task(self._run(work, run))
         self.on_change()

@@ -480,10 +480,10 @@ class Session:
         """Runs every check of an item's step, each within its deadline, and remembers what they found.
 
         `closes`: the step is being finished, so findings are journalled even when unchanged. `told` gets each Problem
-        that a check could not look for.
+        that a check could not look for. What is returned is redacted, as it is journalled.
         """
         view = self.view(item_step)
-        found = await look(view, self.looking(), told=told)
+        found = tuple(redacted(one, self.redact) for one in await look(view, self.looking(), told=told))
         for finding in found:
             self.record(finding, closes=closes)
         return found

@@ -54,9 +54,10 @@ class Run:
     def __init__(self, session: Session, answers: Answers, say: Say) -> None:
         self._session = session
         self._answers = answers
-        self._say = say
-        self._reporter = _Reporter(say)
-        session.told = say
+        # What helm, pods and servers say is said on, and may hold a token.
+        self._say: Say = lambda text: say(session.redact(text))
+        self._reporter = _Reporter(self._say)
+        session.told = self._say
         self.result = Result()
         # First of all: from here on nothing that is said or written can hold one.
         for (kind, name, key), secret in answers.secrets.items():
