@@ -728,9 +728,13 @@ async def _finding(check: Check, view: View, readers: Readers, told: Callable[[P
         return Finding(COULD_NOT_LOOK, " ".join((problem.what, problem.means)).strip(), problem.todo or check.hint)
 
 
-def _answer(found: Found) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    """What makes a finding the same as the last one: verdict, fingerprint, answer hashes, identities."""
-    return found.verdict, found.fingerprint, tuple((seen.sha256, seen.identity) for seen in found.evidence)
+def _answer(found: Found) -> tuple[object, ...]:
+    """What makes a finding the same as the last one: verdict, fingerprint, answer hashes, identities.
+
+    Without evidence its words are all there is: why it could not be looked at, and what to do about that.
+    """
+    seen = tuple((one.sha256, one.identity) for one in found.evidence)
+    return found.verdict, found.fingerprint, seen or (found.text, found.todo)
 
 
 def _age(recorded: Recorded[Found]) -> float:
