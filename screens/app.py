@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 TERMINAL_SECONDS = 2.0
 """How often it is looked whether the terminal is still there."""
 
-NOTE_SECONDS = 30.0
-"""How long a note on something that is left somewhere stays: it says what to do, and is nowhere else on the screen."""
+NOTE_SECONDS = 15.0
+"""How long a note on something that is left stays: it has more to say than a word, and may lie on the buttons."""
 
 SLOW, REST = 0.05, 3.0
 """Seconds from which on drawing a change is slow; then so many times as long passes before the next one is drawn."""

@@ -81,6 +81,7 @@ class OpenSetup:
     on_change: Callable[[], None] = lambda: None
     on_note: Callable[[str], None] = lambda _: None
     _tasks: dict[ItemStep, asyncio.Task[None]] = field(default_factory=dict)
+    _ending: set[asyncio.Task[None]] = field(default_factory=set)
     _round_task: asyncio.Task[None] | None = None
     _sign_in_task: asyncio.Task[None] | None = None
     _sweep_task: asyncio.Task[None] | None = None
@@ -118,7 +119,7 @@ class OpenSetup:
         `point_to` confirmed it."""
         await self.lists.forget()
         await self.stop_signing_in()
-        await self.stop_looking()
+        await self._stop_reading()
         await self._adapters.aclose()
         self._adapters = AsyncExitStack()
         self.session.readers, self.session.writers = Readers(), Writers()
@@ -132,6 +133,7 @@ class OpenSetup:
         """Says where the setup points, and makes the adapters for it. Raises Problem when that can't be used."""
         self.guarded(self.session.set_environment, await asyncio.to_thread(resolve_environment, given))
         await self.connect()
+        self._sweep()
         self.on_change()
 
     # ------------------------------------------------------------ signing in
@@ -261,6 +263,22 @@ class OpenSetup:
             self._round_task.cancel()
             await asyncio.wait({self._round_task})
 
+    async def _stop_reading(self) -> None:
+        """Ends the round, every other look and plan, and the sweep, and waits until each has removed what it made in
+        the cluster: that takes the adapters."""
+        await self.stop_looking()
+        reading = {
+            task
+            for place, task in self._tasks.items()
+            if (work := self.work.get(place)) is not None and work.kind in (LOOKING, PLANNING)
+        }
+        if self._sweep_task is not None:
+            reading.add(self._sweep_task)
+        for task in reading:
+            task.cancel()
+        if reading := reading | self._ending:
+            await asyncio.wait(reading)
+
     def plan(self, item_step: ItemStep) -> None:
         """Reads what acting would do; what was read before counts no more."""
         self.plans.pop(item_step, None)
@@ -284,7 +302,12 @@ class OpenSetup:
         """Takes up every change whose end nobody wrote."""
         for change in self.session.interrupted():
             self.resume(change)
-        self._sweep_task = asyncio.create_task(self.session.sweep_probes())
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Removes what earlier looks left in the cluster, and tells of what can't be removed."""
+        if self._sweep_task is None or self._sweep_task.done():
+            self._sweep_task = asyncio.create_task(self.session.sweep_probes())
 
     def open_change(self, item_step: ItemStep) -> ChangeRecord | None:
         """The change of an item's step whose end nobody wrote; None when every one has its end."""
@@ -342,6 +365,8 @@ class OpenSetup:
         task = self._tasks.get(item_step)
         if task is not None:
             task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
 
     def _note(self, text: str) -> None:
         self.notes.append(text)
@@ -457,7 +482,7 @@ class OpenSetup:
         """Stops what runs, or leaves it running alone; frees the lock. Returns the head of the journal."""
         await self.stop_signing_in()
         await self.stop_looking()
-        tasks = [*self._tasks.values(), *([self._sweep_task] if self._sweep_task is not None else [])]
+        tasks = [*self._tasks.values(), *self._ending, *([self._sweep_task] if self._sweep_task is not None else [])]
         for task in tasks:
             task.cancel(LEAVE if leave_running else None)
         await asyncio.gather(*tasks, self.lists.forget(), return_exceptions=True)

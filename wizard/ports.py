@@ -256,12 +256,14 @@ class ClusterProbe(Protocol):
         name: str,
         mark: str,
         started: Callable[[], None],
+        ended: Callable[[], None],
     ) -> InsideAnswer:
-        """Make the pod `name` for it, like the release's own, and remove it, however that goes.
+        """Make the pod `name` for it, like the release's own, and remove it, however that goes, also when cancelled.
 
         `mark` (a label's value) is what `sweep` finds it by. `started` is called when the pod is about to be made:
-        before that, nothing was. Problem `probe-pod-not-removable` when we may not delete pods there, so none is made;
-        `probe-pod-left` when there is no answer and the pod could not be removed. An answer is never given up for that.
+        before that, nothing was; `ended` when it is certainly gone. Problem `probe-pod-not-removable` when we may not
+        delete pods there, so none is made; `probe-pod-left` when there is no answer and the pod could not be removed.
+        An answer is never given up for that.
         """
         ...
 

@@ -76,10 +76,9 @@ class Consented:
                 name=pod,
                 mark=self.mark,
                 started=lambda: log.started(pod, namespace, server),
+                # Written only when we know it: else it is swept before the next one, or at the next start.
+                ended=lambda: log.ended(pod),
             )
-            # Its end is written only when we know it: else it is swept before the next one, or at the next start.
-            if not answer.left:
-                log.ended(pod)
         finally:
             log.let_go(pod)
         if answer.left:

@@ -41,6 +41,8 @@ class Inside:
     refuses_pods: bool = False
     keeps_pods: bool = False
     waits: asyncio.Event | None = None
+    removed: list[str] = field(default_factory=list)
+    removing: float = 0.0
     asked: list[str] = field(default_factory=list)
 
     def _answer(self, pod: str, hosts: Sequence[str]) -> InsideAnswer:
@@ -68,12 +70,19 @@ class Inside:
         name: str,
         mark: str,
         started: Callable[[], None],
+        ended: Callable[[], None],
     ) -> InsideAnswer:
         started()
-        if self.waits:
-            await self.waits.wait()
         if self.refuses_pods:
             raise Problem("cluster-forbidden", "You may not create pods.")
+        try:
+            if self.waits:
+                await self.waits.wait()
+        finally:
+            await asyncio.sleep(self.removing)
+            if not self.keeps_pods:
+                self.removed.append(name)
+                ended()
         return replace(self._answer(name, hosts), left=f"{name} is left." if self.keeps_pods else "")
 
     async def sweep(self, namespace: str, mark: str, pods: frozenset[str]) -> tuple[str, ...]:

@@ -68,26 +68,32 @@ class ClusterProber(ClusterAsker):
         name: str,
         mark: str,
         started: Callable[[], None],
+        ended: Callable[[], None],
     ) -> InsideAnswer:
-        """Make the pod `name` for it, and remove it, however that goes; `started` as it is about to be made."""
+        """Make the pod `name` for it, and remove it, however that goes; `started` as it is about to be made, `ended`
+        when it is certainly gone."""
         _require(hosts, name, mark)
         like = await self._ask(calls.model, release, namespace)
         if await self._may_not_delete(namespace):
             raise _not_removable(namespace)
+        made = False
         started()
         token = secrets.token_hex(8)  # nobody else's output can look like the script's
         pod = calls.manifest(like, name, mark, script_command(token, hosts))
         try:
             await self._ask(calls.create, namespace, pod, changes=True)
+            made = True
             looked = await self._ended(namespace, name, token, hosts)
         except BaseException as error:
             taken = isinstance(error, Problem) and error.code == "cluster-conflict"
-            left: Problem | None = None if taken else await _to_the_end(self._removed(namespace, name, mark))
+            left: Problem | None = (
+                None if taken else await _to_the_end(self._removed(namespace, name, mark, made, ended))
+            )
             if left and isinstance(error, Problem):
                 left.detail = f"{left.detail}\n{error}\n{error.detail}"
                 raise left from error
             raise
-        left = await _to_the_end(self._removed(namespace, name, mark))
+        left = await _to_the_end(self._removed(namespace, name, mark, made, ended))
         return replace(_answer(name, calls.CONTAINER, like.image, hosts, looked), left=str(left or ""))
 
     async def sweep(self, namespace: str, mark: str, pods: frozenset[str]) -> tuple[str, ...]:
@@ -148,16 +154,21 @@ class ClusterProber(ClusterAsker):
             raise _no_tools(f"pod {name}", _BY_HAND)
         return looked
 
-    async def _removed(self, namespace: str, name: str, mark: str) -> Problem | None:
-        """None when the pod is gone, else why not."""
+    async def _removed(
+        self, namespace: str, name: str, mark: str, made: bool, ended: Callable[[], None]
+    ) -> Problem | None:
+        """None when the pod is gone, else why not. `ended` is called when it was seen, or known to be `made`: a request
+        to make it that had no answer may still be carried out."""
         for again in range(_REMOVE_TRIES):
             if again:
                 await asyncio.sleep(1.0)
             try:
-                await self._ask(calls.remove, namespace, name, mark, timeout=REMOVE_TIMEOUT, changes=True)
+                there = await self._ask(calls.remove, namespace, name, mark, timeout=REMOVE_TIMEOUT, changes=True)
             except Problem as problem:
                 why = problem
             else:
+                if made or there:
+                    ended()
                 return None
         return Problem(
             "probe-pod-left",

@@ -31,7 +31,7 @@ CORE = "/api/v1/namespaces/default"
 APPS = "/apis/apps/v1/namespaces/default"
 HOST, OTHER = "dpm.acme.test", "minio.acme.test"
 NAMED = {"name": "privatelink-probe-1", "mark": "setup-1"}
-PROBE: dict[str, Any] = {**NAMED, "started": lambda: None}
+PROBE: dict[str, Any] = {**NAMED, "started": lambda: None, "ended": lambda: None}
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -54,6 +54,12 @@ def release(**changes: Any) -> dict[str, Any]:
     body["metadata"]["annotations"] = {"meta.helm.sh/release-name": "dpe"}
     body["spec"]["template"]["spec"] |= changes
     return body
+
+
+def listener() -> tuple[list[str], dict[str, Any]]:
+    """What is said of a pod, and the arguments of `by_pod` that say it."""
+    said: list[str] = []
+    return said, {**NAMED, "started": lambda: said.append("started"), "ended": lambda: said.append("ended")}
 
 
 LEFT = frozenset(("left-1", "left-2"))
@@ -193,12 +199,11 @@ REVIEW = ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
 async def test_where_no_pod_may_be_deleted_none_is_made(on: Make):
     async with on(POD_DELETE_FORBIDDEN) as (api, prober):
         await install(api)
-        before, started = await pods(api), list[str]()
-        making = {**PROBE, "started": lambda: started.append("started")}
-        problem = await refused(prober.by_pod("dpe", "default", (HOST,), **making))
+        before, (said, saying) = await pods(api), listener()
+        problem = await refused(prober.by_pod("dpe", "default", (HOST,), **saying))
         assert (problem.code, problem.exit_code) == ("probe-pod-not-removable", 3)
         assert "may not delete pods in namespace default" in problem.what
-        assert (await pods(api), started) == (before, []), "so nothing is written down either"
+        assert (await pods(api), said) == (before, []), "so nothing is written down either"
 
 
 async def test_it_is_said_before_a_pod_is_made(on: Make):
@@ -284,10 +289,12 @@ async def test_on_the_hosts_network_the_nodes_resolver_counts():
 async def test_a_pod_that_cannot_be_pulled_says_why_and_is_removed(on: Make):
     async with on(PODS_NEVER_READY) as (api, prober):
         await install(api, wait=False)
-        problem = await refused(prober.by_pod("dpe", "default", (HOST,), **PROBE))
+        said, saying = listener()
+        problem = await refused(prober.by_pod("dpe", "default", (HOST,), **saying))
         assert problem.code == "probe-pod-not-run"
         assert "the node may not read this repository" in problem.detail
         assert PROBE["name"] not in await pods(api)
+        assert said == ["started", "ended"], "it is known to be gone"
 
 
 async def test_a_pod_that_takes_too_long_is_removed(on: Make, monkeypatch: pytest.MonkeyPatch):
@@ -323,7 +330,8 @@ async def test_a_cancelled_lookup_leaves_no_pod(on: Make, times: int):
         await install(api)
         before = await pods(api)
         api.api.controllers.kubelet.ready_after = 60.0
-        asking = asyncio.create_task(prober.by_pod("dpe", "default", (HOST,), **PROBE))
+        said, saying = listener()
+        asking = asyncio.create_task(prober.by_pod("dpe", "default", (HOST,), **saying))
         await there(api)
         for _ in range(times):
             asking.cancel()
@@ -332,6 +340,7 @@ async def test_a_cancelled_lookup_leaves_no_pod(on: Make, times: int):
         with pytest.raises(asyncio.CancelledError):
             await asking
         assert await pods(api) == before
+        assert said == ["started", "ended"]
 
 
 async def test_a_pod_of_that_name_is_not_touched(on: Make):
@@ -376,7 +385,8 @@ from wizard.adapters.cluster_probe import ClusterProber
 from wizard.adapters.sdk_process import SdkProcess
 async def main():
     prober = ClusterProber(sys.argv[1], sys.argv[2], SdkProcess(MODULES))
-    await prober.by_pod("dpe", "default", ("dpm.acme.test",), name=sys.argv[3], mark=sys.argv[4], started=lambda: None)
+    said = {"started": lambda: None, "ended": lambda: None}
+    await prober.by_pod("dpe", "default", ("dpm.acme.test",), name=sys.argv[3], mark=sys.argv[4], **said)
 asyncio.run(main())
 """
 
@@ -657,6 +667,27 @@ async def test_an_answer_counts_though_its_pod_could_not_be_removed(
         assert "Your account may not delete pods" in found.left
     one.refuse_delete = None
     assert (await prober.by_pod("dpe", "default", (HOST,), **PROBE)).left == ""
+
+
+async def test_a_pods_end_is_said_only_when_it_is_known(
+    pretender: tuple[Pretender, ClusterProber], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cluster_probe, "_REMOVE_TRIES", 1)
+    one, prober = pretender
+    one.answers = True
+    said, saying = listener()
+    await prober.by_pod("dpe", "default", (HOST,), **saying)
+    assert said == ["started", "ended"]
+
+    one.refuse_delete = web.Response(status=500)
+    said, saying = listener()
+    assert (await prober.by_pod("dpe", "default", (HOST,), **saying)).left
+    assert said == ["started"], "it is there"
+
+    one.refuse_pod, one.pod = web.Response(status=504), {}
+    said, saying = listener()
+    assert (await refused(prober.by_pod("dpe", "default", (HOST,), **saying))).code == "cluster-error"
+    assert said == ["started"], "a gateway that was too slow says nothing about what stands behind it"
 
 
 @pytest.mark.parametrize(
