@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 TERMINAL_SECONDS = 2.0
 """How often it is looked whether the terminal is still there."""
 
+NOTE_SECONDS = 15.0
+"""How long a note on something that is left stays: it has more to say than a word, and may lie on the buttons."""
+
 SLOW, REST = 0.05, 3.0
 """Seconds from which on drawing a change is slow; then so many times as long passes before the next one is drawn."""
 
@@ -194,6 +197,13 @@ class WizardApp(App[int]):
         if setup is not None:
             setup.on_change = self.changed
             setup.lists.on_change = self.listed
+            setup.on_note = self._note
+
+    def _note(self, text: str) -> None:
+        from wizard.text import one_line
+
+        if self.is_running:
+            self.notify(one_line(text), severity="warning", timeout=NOTE_SECONDS, markup=False)
 
     def listed(self) -> None:
         """There is more of a list; what else is shown is as it was, and drawing it again would hold up a key."""

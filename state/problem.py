@@ -6,6 +6,8 @@ screen, a line of text and a JSON document can each lay them out in their own wa
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 # Exit codes of every command (DESIGN.md section 5).
 EXIT_OK = 0
 EXIT_BAD = 1
@@ -39,6 +41,10 @@ class Problem(Exception):
         self.todo = todo
         self.detail = detail
         self.exit_code = exit_code
+
+    def mask(self, redact: Callable[[str], str]) -> None:
+        """Takes what is or looks like a secret out of its texts: another program's words may hold one."""
+        self.what, self.means, self.todo, self.detail = map(redact, (self.what, self.means, self.todo, self.detail))
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.what, self.means, self.todo) if part)

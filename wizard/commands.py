@@ -17,6 +17,7 @@ from state.snapshot import Snapshot, fold
 from wizard import checking
 from wizard.answers import Answers, environment_of, read_answers
 from wizard.environment import connected, looking, resolve_environment
+from wizard.evidence import redacted
 from wizard.examining import examine, require_answers
 from wizard.guide import BY_EXEC, BY_POD, NO_PROBE, Guide, Step
 from wizard.guides import guide as find_guide
@@ -95,6 +96,7 @@ async def _run(writer: Writer, guide: Guide, answers: Answers, environment: Envi
     for item_step, problem in result.problems:
         say()
         say_line(str(item_step))
+        problem.mask(session.redact)
         say_problem(problem)
     _show_end(writer, guide, session.snapshot)
     return result.exit_code
@@ -160,16 +162,21 @@ async def _check(
         # A pod is written down before it is made; for anything else nobody is held up while we look.
         session = _opened(stack, store, name, guide) if left or way == BY_POD else None
         if session is not None:
-            session.readers, session.writers = readers, writers
+            session.readers, session.writers, session.told = readers, writers, say_line
             session.consent(way)
-            await session.sweep_probes(say_line)
+            await session.sweep_probes()
             looks = session.looking()
         else:
             may = writers.probe is not None and way != NO_PROBE
             looks = replace(readers, inside=Consented(writers.probe, BY_EXEC) if writers.probe and may else None)
         found = await _found(guide, snapshot, steps, looks)
+        if ours:
+            session = session or _opened(stack, store, name, guide)
+        # Before anything is written or shown: what pods and servers say may hold a token.
+        redact = session.redact if session is not None else SecretGuard().redact
+        found = tuple(redacted(one, redact) for one in found)
         # What could not be asked at all, for want of an environment, takes nothing away from what was found before.
-        if ours and (session := session or _opened(stack, store, name, guide)) is not None:
+        if session is not None:
             recorded = _record(session, found, snapshot)
     shown = checking.with_findings(recorded or snapshot, found, current_actor("check"))
     body = checking.document(name, guide, shown, steps, recorded=recorded is not None)

@@ -209,18 +209,26 @@ async def connected(
     Raises Problem for an environment that points where no sign-in may go: it may have been written by hand.
     """
     async with _made(environment, drop_env=drop_env, held=held, say=say, told=told) as made:
+        from wizard.adapters import cluster
         from wizard.adapters.azure_acting import AzureActor
         from wizard.adapters.cluster_probe import ClusterProber
         from wizard.adapters.helm_acting import HelmActor
+        from wizard.adapters.sdk_process import SdkProcess
 
-        yield (
-            made.readers,
-            Writers(
-                helm=HelmActor(*made.helm) if made.helm else None,
-                azure=AzureActor(*made.azure) if made.azure else None,
-                probe=ClusterProber(environment.kubeconfig, environment.kube_context, made.sdk),
-            ),
-        )
+        # A resolver in the cluster that is silent takes twenty seconds of a child for each host; meanwhile looks at the
+        # cluster and helm must not wait. Most setups never need it, so it starts with the first probe.
+        probing = SdkProcess(cluster.MODULES, drop_env=drop_env, scratch=made.scratch)
+        try:
+            yield (
+                made.readers,
+                Writers(
+                    helm=HelmActor(*made.helm) if made.helm else None,
+                    azure=AzureActor(*made.azure) if made.azure else None,
+                    probe=ClusterProber(environment.kubeconfig, environment.kube_context, probing),
+                ),
+            )
+        finally:
+            await probing.close()
 
 
 @asynccontextmanager
@@ -243,12 +251,12 @@ async def looking(
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """The readers of an environment, and what its writers would be made of."""
+    """The readers of an environment, and what its writers would be made of; `scratch` is the run's own directory."""
 
     readers: Readers
     helm: tuple[HelmConfig, HelmLooker] | None
     azure: tuple[Target, SdkProcess] | None
-    sdk: SdkProcess
+    scratch: Path
 
 
 @asynccontextmanager
@@ -309,7 +317,7 @@ async def _made(
                 helm=of_helm[1] if of_helm else None,
                 azure=azure.AzureLooker(target, azure_sdk) if target else None,
             )
-            yield _Made(readers, of_helm, (target, azure_sdk) if target else None, sdk)
+            yield _Made(readers, of_helm, (target, azure_sdk) if target else None, directory.path)
         finally:
             await asyncio.gather(sdk.close(), azure_sdk.close())
 

@@ -20,22 +20,32 @@ LIMIT = 4000
 def evidence(source: str, request: str, answer: str, identity: str, grade: str = OBSERVED) -> Evidence:
     """Evidence of one look, taken now. `answer` is redacted by the caller; the digest is of what is kept."""
     kept = answer if len(answer) <= LIMIT else f"{answer[:LIMIT]}… {len(answer)} characters"
-    digest = hashlib.sha256(kept.encode("utf-8", "surrogatepass")).hexdigest()
     return Evidence(
-        source=source, request=request, answer=kept, sha256=digest, ts=now(), identity=identity, grade=grade
+        source=source, request=request, answer=kept, sha256=_digest(kept), ts=now(), identity=identity, grade=grade
     )
 
 
 def redacted(found: Found, redact: Callable[[str], str]) -> Found:
-    """A finding as it may stand in a journal: what is or looks like a secret masked, the digests of what is kept."""
+    """A finding as it may be shown and stand in a journal: what is or looks like a secret masked in every text that
+    comes from outside, the digests of what is kept. A finding that is redacted already stays as it is."""
 
     def masked(seen: Evidence) -> Evidence:
         answer = redact(seen.answer)
-        return seen if answer == seen.answer else evidence(seen.source, seen.request, answer, seen.identity, seen.grade)
+        return msgspec.structs.replace(
+            seen, request=redact(seen.request), answer=answer, sha256=_digest(answer), identity=redact(seen.identity)
+        )
 
     return msgspec.structs.replace(
-        found, text=redact(found.text), todo=redact(found.todo), evidence=tuple(map(masked, found.evidence))
+        found,
+        text=redact(found.text),
+        todo=redact(found.todo),
+        owes=redact(found.owes),
+        evidence=tuple(map(masked, found.evidence)),
     )
+
+
+def _digest(answer: str) -> str:
+    return hashlib.sha256(answer.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def grade_of(evidence: Sequence[Evidence]) -> str:

@@ -64,6 +64,8 @@ class OpenSetup:
     """One setup, opened by `open_setup` or `new_setup`; to be closed with `close`.
 
     `drafts` hold what was typed and could not be committed, by (item, field), so that it survives leaving the step.
+    `notes` are what the user should know beside everything else, as of this machine or of a pod that is left; `on_note`
+    is called with each that comes while the setup is shown.
     """
 
     session: Session
@@ -77,7 +79,9 @@ class OpenSetup:
     signing_in: SigningIn | None = None
     not_saved: Problem | None = None
     on_change: Callable[[], None] = lambda: None
+    on_note: Callable[[str], None] = lambda _: None
     _tasks: dict[ItemStep, asyncio.Task[None]] = field(default_factory=dict)
+    _ending: set[asyncio.Task[None]] = field(default_factory=set)
     _round_task: asyncio.Task[None] | None = None
     _sign_in_task: asyncio.Task[None] | None = None
     _sweep_task: asyncio.Task[None] | None = None
@@ -90,6 +94,7 @@ class OpenSetup:
     def __post_init__(self) -> None:
         """Lists read with whatever reads at that moment."""
         self.lists = Lists(lambda: self.session.readers, self._unknown)
+        self.session.told = self._note
 
     @property
     def name(self) -> str:
@@ -114,7 +119,7 @@ class OpenSetup:
         `point_to` confirmed it."""
         await self.lists.forget()
         await self.stop_signing_in()
-        await self.stop_looking()
+        await self._stop_reading()
         await self._adapters.aclose()
         self._adapters = AsyncExitStack()
         self.session.readers, self.session.writers = Readers(), Writers()
@@ -128,6 +133,7 @@ class OpenSetup:
         """Says where the setup points, and makes the adapters for it. Raises Problem when that can't be used."""
         self.guarded(self.session.set_environment, await asyncio.to_thread(resolve_environment, given))
         await self.connect()
+        self._sweep()
         self.on_change()
 
     # ------------------------------------------------------------ signing in
@@ -257,6 +263,22 @@ class OpenSetup:
             self._round_task.cancel()
             await asyncio.wait({self._round_task})
 
+    async def _stop_reading(self) -> None:
+        """Ends the round, every other look and plan, and the sweep, and waits until each has removed what it made in
+        the cluster: that takes the adapters."""
+        await self.stop_looking()
+        reading = {
+            task
+            for place, task in self._tasks.items()
+            if (work := self.work.get(place)) is not None and work.kind in (LOOKING, PLANNING)
+        }
+        if self._sweep_task is not None:
+            reading.add(self._sweep_task)
+        for task in reading:
+            task.cancel()
+        if reading := reading | self._ending:
+            await asyncio.wait(reading)
+
     def plan(self, item_step: ItemStep) -> None:
         """Reads what acting would do; what was read before counts no more."""
         self.plans.pop(item_step, None)
@@ -266,21 +288,26 @@ class OpenSetup:
         """Carries out exactly `plan`, then looks how it is. Raises Problem when nothing may act any more."""
         if self.writer.stopped is not None:
             raise self.writer.stopped
-        work = Work(item_step, ACTING, plan.summary, timeout=plan.timeout, redact=self.session.redact)
+        work = Work(item_step, ACTING, plan.summary, timeout=plan.timeout)
         self._start(work, lambda work: self._apply(work, plan))
 
     def resume(self, change: ChangeRecord, *, gone: bool = False) -> None:
         """Finds out how an interrupted change ended, waiting for what still runs."""
         started = change.started.data
         item_step = ItemStep(started.step, tuple(started.items))
-        work = Work(item_step, RESUMING, summary=started.summary, redact=self.session.redact)
+        work = Work(item_step, RESUMING, summary=started.summary)
         self._start(work, lambda work: self._resume(work, change, gone=gone))
 
     def resume_all(self) -> None:
         """Takes up every change whose end nobody wrote."""
         for change in self.session.interrupted():
             self.resume(change)
-        self._sweep_task = asyncio.create_task(self.session.sweep_probes())
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Removes what earlier looks left in the cluster, and tells of what can't be removed."""
+        if self._sweep_task is None or self._sweep_task.done():
+            self._sweep_task = asyncio.create_task(self.session.sweep_probes())
 
     def open_change(self, item_step: ItemStep) -> ChangeRecord | None:
         """The change of an item's step whose end nobody wrote; None when every one has its end."""
@@ -328,6 +355,7 @@ class OpenSetup:
             if before.kind != LOOKING or work.kind == LOOKING:
                 return  # it is at it already, or at something that a look must not stop
             self._end_look(work.item_step)
+        work.redact = self.session.redact
         self.work[work.item_step] = work
         self._tasks[work.item_step] = asyncio.create_task(self._run(work, run))
         self.on_change()
@@ -337,6 +365,12 @@ class OpenSetup:
         task = self._tasks.get(item_step)
         if task is not None:
             task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        self.on_note(text)
 
     def _told(self, text: str) -> None:
         """What an adapter has to say while a call goes on belongs to the work that called it, else to the lists."""
@@ -448,7 +482,7 @@ class OpenSetup:
         """Stops what runs, or leaves it running alone; frees the lock. Returns the head of the journal."""
         await self.stop_signing_in()
         await self.stop_looking()
-        tasks = [*self._tasks.values(), *([self._sweep_task] if self._sweep_task is not None else [])]
+        tasks = [*self._tasks.values(), *self._ending, *([self._sweep_task] if self._sweep_task is not None else [])]
         for task in tasks:
             task.cancel(LEAVE if leave_running else None)
         await asyncio.gather(*tasks, self.lists.forget(), return_exceptions=True)

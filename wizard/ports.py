@@ -48,7 +48,12 @@ class Right:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment, StatefulSet or DaemonSet of a release. `reasons`: why pods are not ready, one line each."""
+    """A Deployment, StatefulSet or DaemonSet of a release.
+
+    `ready` counts the pods of its present template, which `images` are of; `older` the ready ones that an earlier
+    template made and that still stand in for them. `given_up`: the cluster says that its rollout does not go on.
+    `reasons`: why pods are not ready, one line each.
+    """
 
     kind: str
     name: str
@@ -57,6 +62,8 @@ class Workload:
     images: tuple[str, ...] = ()
     restarts: int = 0
     reasons: tuple[str, ...] = ()
+    older: int = 0
+    given_up: bool = False
 
 
 class ClusterReader(Protocol):
@@ -211,7 +218,8 @@ class DnsReader(Protocol):
 class InsideAnswer:
     """What the cluster's own resolver said, asked inside a pod. `command`, as shell text, is the first host's.
 
-    `answers` has one per host, in their order: `server` is "inside the cluster", `ttl` None.
+    `answers` has one per host, in their order: `server` is "inside the cluster", `ttl` None. `left`: what to know about
+    a pod that was made for it and could not be removed; empty when none is left.
     """
 
     pod: str
@@ -219,6 +227,7 @@ class InsideAnswer:
     image: str
     command: str
     answers: tuple[DnsAnswer, ...]
+    left: str = ""
 
 
 class InsideReader(Protocol):
@@ -239,15 +248,29 @@ class ClusterProbe(Protocol):
         """Run a lookup in a running pod of the release."""
         ...
 
-    async def by_pod(self, release: str, namespace: str, hosts: Sequence[str], *, name: str, mark: str) -> InsideAnswer:
-        """Make the pod `name` for it, like the release's own, and remove it, however that goes.
+    async def by_pod(
+        self,
+        release: str,
+        namespace: str,
+        hosts: Sequence[str],
+        *,
+        name: str,
+        mark: str,
+        started: Callable[[], None],
+        ended: Callable[[], None],
+    ) -> InsideAnswer:
+        """Make the pod `name` for it, like the release's own, and remove it, however that goes, also when cancelled.
 
-        `mark` (a label's value) is what `sweep` finds it by. Problem `probe-pod-left` when it could not be removed.
+        `mark` (a label's value) is what `sweep` finds it by. `started` is called when the pod is about to be made:
+        before that, nothing was; `ended` when it is certainly gone. Problem `probe-pod-not-removable` when we may not
+        delete pods there, so none is made; `probe-pod-left` when there is no answer and the pod could not be removed.
+        An answer is never given up for that.
         """
         ...
 
     async def sweep(self, namespace: str, mark: str, pods: frozenset[str]) -> tuple[str, ...]:
-        """Remove those of `pods` that `by_pod` made with this mark and a killed program left; returns their names."""
+        """Remove those of `pods` that `by_pod` made with this mark and left; returns their names. Problem when one
+        can't be removed."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +19,11 @@ POD_PREFIX = "privatelink-wizard-probe-"
 class PodLog(Protocol):
     """Remembers that a pod is about to be made, and that it is gone again."""
 
+    async def clear(self, server: str) -> None:
+        """Removes what earlier looks left in the cluster whose API server is `server`. Raises Problem `probe-pod-left`
+        when it can't be removed: another pod would be left beside it."""
+        ...
+
     def started(self, pod: str, namespace: str, server: str) -> None:
         """The pod is about to be made, in a namespace of the cluster whose API server is `server`."""
         ...
@@ -27,19 +32,24 @@ class PodLog(Protocol):
         """The pod is gone."""
         ...
 
+    def let_go(self, pod: str) -> None:
+        """Nobody is at work with the pod any more: unless its end was written, it counts as left."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Consented:
     """An `InsideReader`: asks in a running pod of the release, and in a short-lived pod only where that was allowed.
 
-    `mark` labels the pods of one setup, so that what a killed program left is found again. Without a `log` no pod is
-    made: nobody would know of it.
+    `mark` labels the pods of one setup, so that what was left is found again. Without a `log` no pod is made: nobody
+    would know of it. `told` hears of a pod that could not be removed, beside the answer that it gave.
     """
 
     probe: ClusterProbe
     way: str
     mark: str = ""
     log: PodLog | None = None
+    told: Callable[[str], None] = lambda _: None
 
     async def lookup(self, release: str, namespace: str, hosts: Sequence[str], server: str) -> InsideAnswer:
         """What the resolver of the cluster at the API server `server` says. Raises Problem when it could not be asked.
@@ -51,9 +61,26 @@ class Consented:
         except Problem:
             if self.way != BY_POD or self.log is None:
                 raise
+        return await self._by_pod(self.log, release, namespace, hosts, server)
+
+    async def _by_pod(
+        self, log: PodLog, release: str, namespace: str, hosts: Sequence[str], server: str
+    ) -> InsideAnswer:
+        await log.clear(server)
         pod = f"{POD_PREFIX}{secrets.token_hex(4)}"
-        self.log.started(pod, namespace, server)
-        # Its end is written only when we know it: else the next start sweeps it.
-        answer = await self.probe.by_pod(release, namespace, hosts, name=pod, mark=self.mark)
-        self.log.ended(pod)
+        try:
+            answer = await self.probe.by_pod(
+                release,
+                namespace,
+                hosts,
+                name=pod,
+                mark=self.mark,
+                started=lambda: log.started(pod, namespace, server),
+                # Written only when we know it: else it is swept before the next one, or at the next start.
+                ended=lambda: log.ended(pod),
+            )
+        finally:
+            log.let_go(pod)
+        if answer.left:
+            self.told(answer.left)
         return answer

@@ -124,9 +124,11 @@ class Session:
         journal = writer.journal
         self._snapshot = fold(journal.header, journal.events, head=writer.head)
         self._status: tuple[Snapshot, str, SetupStatus] | None = None
-        # Those of this session are removed by whoever makes them.
-        self._left_probes = frozenset(self._snapshot.probes)
+        # Pods that a look of this session is at work with: it removes them itself.
+        self._probing: set[str] = set()
         self.on_commit: Callable[[], None] = lambda: None
+        self.told: Callable[[str], None] = lambda _: None
+        """Hears of pods in the cluster that are left."""
 
     # ------------------------------------------------------------ what is
 
@@ -356,25 +358,43 @@ class Session:
         """Whether somebody consented to a look from inside the cluster."""
         return self._snapshot.probe is not None and self._snapshot.probe.data.probe != NO_PROBE
 
-    async def sweep_probes(self, told: Callable[[str], None] = lambda _: None) -> None:
-        """Removes the short-lived pods that a killed program left. What can't be removed now is `told`, and tried again
-        at the next start."""
-        try:
-            await self._sweep_probes()
-        except Problem as problem:
-            told(f"A pod of an earlier look may be left: {problem.what}")
-
-    async def _sweep_probes(self) -> None:
-        left = [one.data for pod, one in self._snapshot.probes.items() if pod in self._left_probes]
-        if self.writers.probe is None or self.readers.cluster is None or not left:
+    async def sweep_probes(self) -> None:
+        """Removes the short-lived pods that earlier looks left. What can't be removed now, or is in another cluster
+        than this setup points to, is `told`; it is tried again at the next start and before another pod is made."""
+        left = self._left_probes()
+        if not left:
             return
-        identity = await self.readers.cluster.identity()
-        here = [one for one in left if one.server == identity.server]
+        try:
+            if self.readers.cluster is None:
+                raise Problem("no-cluster", "The cluster can't be used here.")
+            server = (await self.readers.cluster.identity()).server
+            await self._sweep(server)
+        except Problem as problem:
+            self.told(f"A pod of an earlier look may be left ({_pods(left)}): {problem.what}")
+            return
+        if elsewhere := [one for one in left if one.server != server]:
+            servers = ", ".join(sorted({one_line(one.server) for one in elsewhere}))
+            self.told(
+                f"A pod of an earlier look may be left ({_pods(elsewhere)}) in another cluster than this setup points "
+                f"to now: {servers}. It is not touched from here; remove it there with `kubectl delete pod`."
+            )
+
+    async def _sweep(self, server: str) -> None:
+        """Removes what earlier looks left in the cluster whose API server is `server`. Raises Problem."""
+        here = [one for one in self._left_probes() if one.server == server]
+        if not here:
+            return
+        if self.writers.probe is None:
+            raise Problem("no-cluster", "Nothing may be removed from the cluster here.")
         for namespace in sorted({one.namespace for one in here}):
             pods = frozenset(one.pod for one in here if one.namespace == namespace)
             await self.writers.probe.sweep(namespace, self._mark, pods)
-            for pod in sorted(pods):
+            for pod in sorted(pods & self._snapshot.probes.keys()):  # two looks may have swept at once
                 self.commit(ProbeEnded(pod=pod))
+
+    def _left_probes(self) -> list[ProbeStarted]:
+        """The pods whose end nobody wrote, and that nobody is at work with."""
+        return [one.data for pod, one in self._snapshot.probes.items() if pod not in self._probing]
 
     @property
     def _mark(self) -> str:
@@ -387,7 +407,7 @@ class Session:
         recorded, probe = self._snapshot.probe, self.writers.probe
         if recorded is None or probe is None or not self.may_probe:
             return self.readers
-        return replace(self.readers, inside=Consented(probe, recorded.data.probe, self._mark, _PodLog(self)))
+        return replace(self.readers, inside=Consented(probe, recorded.data.probe, self._mark, _PodLog(self), self.told))
 
     def attest(self, item_step: ItemStep, *, answers_sha256: str | None = None) -> None:
         """Confirms this step's exact text for these items. Refused while the gate is shut or proof is missing."""
@@ -460,10 +480,10 @@ class Session:
         """Runs every check of an item's step, each within its deadline, and remembers what they found.
 
         `closes`: the step is being finished, so findings are journalled even when unchanged. `told` gets each Problem
-        that a check could not look for.
+        that a check could not look for. What is returned is redacted, as it is journalled.
         """
         view, before = self.view(item_step), self._snapshot
-        found = await look(view, self.looking(), told=told)
+        found = tuple(redacted(one, self.redact) for one in await look(view, self.looking(), told=told))
         for finding in found:
             if not self._asked_elsewhere(finding, before):
                 self.record(finding, closes=closes)
@@ -642,16 +662,38 @@ class _ChangeLog:
 
 
 class _PodLog:
-    """Writes down a short-lived pod before it is made, and that it is gone."""
+    """Writes down a short-lived pod before it is made, and that it is gone: a `wizard.probing.PodLog`."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    async def clear(self, server: str) -> None:
+        try:
+            await self._session._sweep(server)
+        except Problem as problem:
+            left = [one for one in self._session._left_probes() if one.server == server]
+            raise Problem(
+                "probe-pod-left",
+                f"A short-lived pod of an earlier look may still be there ({_pods(left)}).",
+                means=f"It could not be removed, so no other one was made: {problem.what}",
+                todo="Remove it with `kubectl delete pod`, or ask somebody who may; then look again.",
+                detail=problem.detail,
+                exit_code=EXIT_NOT_YET,
+            ) from problem
+
     def started(self, pod: str, namespace: str, server: str) -> None:
         self._session.commit(ProbeStarted(pod=pod, namespace=namespace, server=server))
+        self._session._probing.add(pod)
 
     def ended(self, pod: str) -> None:
         self._session.commit(ProbeEnded(pod=pod))
+
+    def let_go(self, pod: str) -> None:
+        self._session._probing.discard(pod)
+
+
+def _pods(left: Sequence[ProbeStarted]) -> str:
+    return ", ".join(f"{one_line(one.pod)} in namespace {one_line(one.namespace)}" for one in left)
 
 
 # ---------------------------------------------------------------- looking without writing
@@ -700,9 +742,13 @@ async def _finding(check: Check, view: View, readers: Readers, told: Callable[[P
         return Finding(COULD_NOT_LOOK, " ".join((problem.what, problem.means)).strip(), problem.todo or check.hint)
 
 
-def _answer(found: Found) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    """What makes a finding the same as the last one: verdict, fingerprint, answer hashes, identities."""
-    return found.verdict, found.fingerprint, tuple((seen.sha256, seen.identity) for seen in found.evidence)
+def _answer(found: Found) -> tuple[object, ...]:
+    """What makes a finding the same as the last one: verdict, fingerprint, answer hashes, identities.
+
+    Without evidence its words are all there is: why it could not be looked at, and what to do about that.
+    """
+    seen = tuple((one.sha256, one.identity) for one in found.evidence)
+    return found.verdict, found.fingerprint, seen or (found.text, found.todo)
 
 
 def _age(recorded: Recorded[Found]) -> float:

@@ -54,8 +54,10 @@ class Run:
     def __init__(self, session: Session, answers: Answers, say: Say) -> None:
         self._session = session
         self._answers = answers
-        self._say = say
-        self._reporter = _Reporter(say)
+        # What helm, pods and servers say is said on, and may hold a token.
+        self._say: Say = lambda text: say(session.redact(text))
+        self._reporter = _Reporter(self._say)
+        session.told = self._say
         self.result = Result()
         # First of all: from here on nothing that is said or written can hold one.
         for (kind, name, key), secret in answers.secrets.items():
@@ -178,7 +180,7 @@ class Run:
     async def finish_interrupted(self) -> None:
         """Finds out how what an earlier run began has ended. Comes first: the answers may name something else now."""
         result = self.result
-        await self._session.sweep_probes(self._say)
+        await self._session.sweep_probes()
         for change in self._session.interrupted():
             started = change.started.data
             item_step = ItemStep(started.step, tuple(started.items))

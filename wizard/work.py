@@ -119,6 +119,7 @@ class Work:
         at = time.monotonic()
         self.problem = problem
         if problem is not None:
+            problem.mask(self.redact)
             self.missed(problem)
         self._end_phase(at, state or (ended_badly(problem) if problem else "done"))
         self.ended = at

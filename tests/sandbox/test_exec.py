@@ -13,7 +13,13 @@ import pytest
 
 from tests.sandbox.k8s_cluster import CONTEXT, Cluster, cluster, deployment
 from wizard.inside_lookup import Looked, read_script, script_command
-from wizard.sandbox.faults import CLUSTER_DNS_PUBLIC, CLUSTER_DNS_STALE, EXEC_FORBIDDEN, NO_EXEC_TOOLS
+from wizard.sandbox.faults import (
+    CLUSTER_DNS_PUBLIC,
+    CLUSTER_DNS_STALE,
+    EXEC_FORBIDDEN,
+    NO_EXEC_TOOLS,
+    POD_DELETE_FORBIDDEN,
+)
 from wizard.sandbox.names import STALE_SECONDS, ClusterResolver
 
 CORE = "/api/v1/namespaces/default"
@@ -169,6 +175,17 @@ async def test_a_probe_pods_log_is_what_its_lookups_found(running: Cluster, name
 
 
 # ---------------------------------------------------------------- faults
+
+
+async def test_pods_alone_may_not_be_deleted(tmp_path: Path, names: Names) -> None:
+    async with cluster(tmp_path, names=names, faults=frozenset({POD_DELETE_FORBIDDEN})) as on:
+        pod = await a_pod(on)
+        refused = await on.call("DELETE", f"{CORE}/pods/{pod}")
+        assert (refused.status, 'cannot delete resource "pods"' in refused.body["message"]) == (403, True)
+        review = {"spec": {"resourceAttributes": {"namespace": "default", "verb": "delete", "resource": "pods"}}}
+        assert (await on.call("POST", REVIEWS, review)).body["status"]["allowed"] is False
+        review["spec"]["resourceAttributes"]["verb"] = "create"
+        assert (await on.call("POST", REVIEWS, review)).body["status"]["allowed"] is True
 
 
 async def test_exec_alone_is_forbidden(tmp_path: Path, names: Names) -> None:

@@ -22,7 +22,7 @@ from screens.resume import ResumePage
 from screens.resume_lines import ELSEWHERE, day_of
 from screens.step import StepPage
 from state.actor import current_actor
-from state.events import DONE, Actor, Data, FieldSet, ItemAdded, Linked, ProcessStarted
+from state.events import DONE, Actor, Data, FieldSet, ItemAdded, Linked, ProbeStarted, ProcessStarted
 from state.problem import Problem
 from state.store import Store
 from tests.screens.harness import LARGE, SIZES, SMALL, out_of_view, places_in, shown, text_of, until
@@ -116,6 +116,12 @@ async def test_what_was_left_changed_owed_and_still_holds(tmp_path: Path, size: 
 async def test_who_left_is_you_when_it_was_you(tmp_path: Path):
     async with _back(tmp_path, FILLED, actor=current_actor("screen")) as (app, _):
         assert f"You left on {LEFT}" in _body(app)
+
+
+async def test_a_pod_that_a_look_left_is_told(tmp_path: Path):
+    left = ProbeStarted(pod="probe-1", namespace="dpe", server="https://aks.example:443")
+    async with _back(tmp_path, [*MOVED, left]) as (app, pilot):
+        await until(pilot, lambda: "A pod of an earlier look may be left (probe-1" in text_of(app))
 
 
 def test_a_day_is_named_with_its_year_only_when_that_is_another(monkeypatch: pytest.MonkeyPatch):

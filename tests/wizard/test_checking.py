@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import msgspec
 import pytest
+from aiohttp import web
 
-from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, Found
+from state.events import BAD, COULD_NOT_LOOK, GOOD, NOT_YET, EnvironmentSet, Found
 from state.problem import EXIT_BAD, EXIT_NOT_YET, EXIT_OK
+from state.store import Store
 from tests.setups import DPM, MINIO
 from tests.wizard.engine import (
     ACTOR,
@@ -30,7 +34,7 @@ from tests.wizard.engine import (
 )
 from wizard import commands, output
 from wizard.checking import as_text, document, exit_code, look_at_all, with_findings
-from wizard.evidence import evidence
+from wizard.evidence import evidence, redacted
 from wizard.guide import ItemStep
 from wizard.output import Progress, document_text
 from wizard.ports import Readers
@@ -108,6 +112,84 @@ async def test_a_look_that_is_not_recorded_shows_the_same(tmp_path: Path):
     ]
     assert as_text(shown).splitlines()[0].endswith("not recorded")
     assert journalled(session) == before
+
+
+# As a pod that could not sign in says as it dies. No real token, and it is what a guard was never told of.
+BEARER = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJkcGUtMDEiLCJhdWQiOiJkcG0ifQ.c2lnbmF0dXJlLW9mLW5vdGhpbmc"
+LABELS = {"app": "dpe", "app.kubernetes.io/instance": "dpe-01"}
+
+
+async def crashing(request: web.Request) -> web.Response:
+    """A Kubernetes API with one Deployment, whose pod crashes."""
+    died = {"reason": "Error", "exitCode": 1, "message": f"401 for Authorization: Bearer {BEARER}"}
+    statuses = [{"name": "dpe", "lastState": {"terminated": died}}]
+    pod = {"metadata": {"name": "dpe-1", "labels": LABELS}, "status": {"containerStatuses": statuses}}
+    deployment = {
+        "metadata": {"name": "dpe", "labels": LABELS},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "dpe"}}},
+    }
+    lists = {"pods": [pod], "deployments": [deployment]}
+    return web.json_response({"items": lists.get(request.path.rpartition("/")[2], [])})
+
+
+@pytest.fixture
+async def crashing_cluster(tmp_path: Path) -> AsyncIterator[EnvironmentSet]:
+    """An environment whose cluster is `crashing`."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", crashing)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    lists = {
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(lists))
+    yield EnvironmentSet(sandbox=True, kubeconfig=str(path), kube_context="c", helm=str(tmp_path / "no-helm"))
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("locked", [True, False], ids=["not recorded", "recorded"])
+async def test_what_a_pod_says_is_shown_as_it_is_journalled(
+    tmp_path: Path, crashing_cluster: EnvironmentSet, capsys: pytest.CaptureFixture[str], locked: bool
+):
+    session = fill(opened(tmp_path))
+    session.set_environment(crashing_cluster)
+    if not locked:
+        session._writer.close()
+    store = Store(tmp_path / "state")
+    steps = tuple(step for step in GUIDE.steps if step.id == UPDATE.step)
+    for form in ("text", "json"):
+        code = await commands._check(store, store.read("demo"), GUIDE, steps, form, allow_probe_pod=False)
+        told = capsys.readouterr()
+        assert code == EXIT_BAD
+        assert "401 for Authorization: Bearer ********" in told.out
+        assert BEARER not in told.out + told.err
+    shown = json.loads(told.out)
+    (found,) = (one for one in shown["steps"][0]["items"][0]["findings"] if one["check"] == "workloads")
+    (seen,) = found["evidence"]
+    assert seen["sha256"] == hashlib.sha256(seen["answer"].encode()).hexdigest()
+    assert shown["recorded"] is not locked
+    kept = [one.data for one in store.read("demo").events if one.type == "found"]
+    digests = [
+        seen.sha256 for one in kept if isinstance(one, Found) and one.check == "workloads" for seen in one.evidence
+    ]
+    assert digests == ([] if locked else [seen["sha256"]]), "and the second look was no news"
+
+
+def test_every_text_of_a_finding_is_redacted(tmp_path: Path):
+    session = fill(opened(tmp_path))
+    seen = evidence("s", f"GET /{BEARER}", BEARER, f"as {BEARER}")
+    texts = {name: f"{name} {BEARER}" for name in ("text", "todo", "owes")}
+    found = redacted(found_at(session, DNS, "resolver-here", BAD, **texts, evidence=(seen,)), session.redact)
+    assert BEARER not in str(msgspec.to_builtins(found))
+    (kept,) = found.evidence
+    assert (kept.request, kept.answer, kept.identity, kept.ts) == ("GET /********", "********", "as ********", seen.ts)
+    assert kept.sha256 == hashlib.sha256(b"********").hexdigest()
+    assert redacted(found, session.redact) == found
+    session.record(found)
 
 
 async def test_only_the_chosen_steps_are_looked_at(tmp_path: Path):

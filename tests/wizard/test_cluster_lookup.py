@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -37,6 +39,10 @@ class Inside:
     error: str = ""
     refuses_exec: bool = False
     refuses_pods: bool = False
+    keeps_pods: bool = False
+    waits: asyncio.Event | None = None
+    removed: list[str] = field(default_factory=list)
+    removing: float = 0.0
     asked: list[str] = field(default_factory=list)
 
     def _answer(self, pod: str, hosts: Sequence[str]) -> InsideAnswer:
@@ -55,13 +61,34 @@ class Inside:
             raise Problem("cluster-forbidden", "You may not create pods/exec.")
         return self._answer("dpe-7d9f", hosts)
 
-    async def by_pod(self, release: str, namespace: str, hosts: Sequence[str], *, name: str, mark: str) -> InsideAnswer:
+    async def by_pod(
+        self,
+        release: str,
+        namespace: str,
+        hosts: Sequence[str],
+        *,
+        name: str,
+        mark: str,
+        started: Callable[[], None],
+        ended: Callable[[], None],
+    ) -> InsideAnswer:
+        started()
         if self.refuses_pods:
             raise Problem("cluster-forbidden", "You may not create pods.")
-        return self._answer(name, hosts)
+        try:
+            if self.waits:
+                await self.waits.wait()
+        finally:
+            await asyncio.sleep(self.removing)
+            if not self.keeps_pods:
+                self.removed.append(name)
+                ended()
+        return replace(self._answer(name, hosts), left=f"{name} is left." if self.keeps_pods else "")
 
     async def sweep(self, namespace: str, mark: str, pods: frozenset[str]) -> tuple[str, ...]:
-        self.asked.append(f"sweep {namespace} {' '.join(pods)}")
+        self.asked.append(f"sweep {namespace} {' '.join(sorted(pods))}")
+        if self.keeps_pods:
+            raise Problem("cluster-forbidden", "Your account may not delete pods in namespace dpe.")
         return ()
 
 
@@ -210,26 +237,79 @@ async def test_a_pod_is_made_only_where_that_was_allowed_and_nothing_else_will_d
     assert await asked(tmp_path / "6", Inside(RIGHT, refuses_exec=True), BY_POD) == [(GOOD, made)]
 
 
-async def test_a_pod_whose_end_nobody_saw_is_swept(tmp_path):
-    inside = Inside(RIGHT, refuses_exec=True, refuses_pods=True)
+def probing(tmp_path: Path, inside: Inside) -> tuple[Session, list[str]]:
+    """A session in which a pod may be made, and what it tells."""
     session = opened(tmp_path, Readers(cluster=Cluster()), Writers(probe=inside))
     for one in BASE:
         session.commit(one)
     session.consent(BY_POD)
+    told: list[str] = []
+    session.told = told.append
+    return session, told
+
+
+def verdict_of(session: Session) -> tuple[str, str]:
+    found = session.snapshot.findings[DNS.step, DNS.items, "cluster-lookup"].data
+    return found.verdict, found.text
+
+
+async def test_an_answer_counts_though_its_pod_is_left_and_no_other_is_made_beside_it(tmp_path):
+    inside = Inside(RIGHT, refuses_exec=True, keeps_pods=True)
+    session, told = probing(tmp_path, inside)
+    await session.look(DNS)
+    (left,) = session.snapshot.probes
+    assert verdict_of(session)[0] == GOOD
+    assert told == [f"{left} is left."]
+
+    await session.look(DNS)
+    verdict, text = verdict_of(session)
+    assert verdict == COULD_NOT_LOOK
+    assert left in text and "no other one was made: Your account may not delete pods" in text
+    assert inside.asked == [left, f"sweep dpe {left}"]
+    assert list(session.snapshot.probes) == [left]
+
+    inside.keeps_pods = False
+    await session.look(DNS)
+    assert verdict_of(session)[0] == GOOD, "once it is removed, the look goes on by itself"
+    assert session.snapshot.probes == {}
+
+
+async def test_two_looks_at_once_leave_each_others_pods_alone(tmp_path):
+    inside = Inside(RIGHT, refuses_exec=True)
+    session, _ = probing(tmp_path, inside)
+    lookup = session.looking().inside
+    assert lookup is not None
+    inside.waits = asyncio.Event()
+    answers = [asyncio.create_task(lookup.lookup("dpe-01", "dpe", (DPM,), Cluster().server)) for _ in range(2)]
+    while len(session.snapshot.probes) < 2:
+        await asyncio.sleep(0)
+    inside.waits.set()
+    await asyncio.gather(*answers)
+    assert not [one for one in inside.asked if one.startswith("sweep")]
+    assert session.snapshot.probes == {}
+
+
+async def test_a_pod_whose_end_nobody_saw_is_swept(tmp_path):
+    inside = Inside(RIGHT, refuses_exec=True, refuses_pods=True)
+    session, _ = probing(tmp_path, inside)
     await session.look(DNS)
     (left,) = session.snapshot.probes.values()
     assert left.data.server == Cluster().server
-    await session.sweep_probes()
-    assert inside.asked == [], "whoever made it removes it; what is left is the next start's"
     session._writer.close()
     writer = Store(tmp_path / "state").open("demo")
+    told: list[str] = []
     session = Session(writer, GUIDE, ACTOR, readers=None, writers=Writers(probe=inside))
+    session.told = told.append
+    await session.sweep_probes()
+    assert [left.data.pod in one and "can't be used" in one for one in told] == [True]
     session.readers = Readers(cluster=Cluster(server="https://other:443"))
     await session.sweep_probes()
     assert (len(session.snapshot.probes), inside.asked) == (1, []), "nothing is removed from another cluster"
+    assert left.data.pod in told[1] and left.data.server in told[1], "and that is said"
     session.readers = Readers(cluster=Cluster())
     await session.sweep_probes()
     assert session.snapshot.probes == {}
     assert inside.asked == [f"sweep dpe {left.data.pod}"]
     await session.sweep_probes()
     assert len(inside.asked) == 1, "there is nothing more to sweep"
+    assert len(told) == 2

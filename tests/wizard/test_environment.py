@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from state.events import Actor, EnvironmentSet
 from state.problem import EXIT_BAD, Problem
 from tests.wizard.engine import ACTOR, snapshot_of
 from wizard.adapters.cluster import ClusterLooker
+from wizard.adapters.cluster_probe import ClusterProber
 from wizard.adapters.helm import HelmLooker
 from wizard.environment import connected, current_context, default_kubeconfig, looking, resolve_environment
 from wizard.session import environment_is_ours
@@ -122,6 +125,24 @@ async def test_one_child_is_ready_for_cluster_and_helm_before_it_is_asked():
         assert child is readers.cluster._process
         names = ("kubernetes.client", "kubernetes.config", "pyhelm3")
         assert await child.call(loaded, names, timeout=30) == list(names)
+
+
+async def test_a_probe_holds_up_no_look_at_the_cluster():
+    """A lookup in a pod is as slow as the cluster's DNS is silent."""
+    async with connected(EnvironmentSet(helm="/usr/bin/helm")) as (readers, writers):
+        assert isinstance(readers.cluster, ClusterLooker) and isinstance(writers.probe, ClusterProber)
+        probing = writers.probe._process
+        assert probing.pid is None, "it starts when it is needed"
+        slow = asyncio.create_task(probing.call(time.sleep, 60.0, timeout=90))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            assert await readers.cluster._process.call(loaded, ("sys",), timeout=30) == ["sys"]
+        while probing.pid is None:
+            await asyncio.sleep(0.05)
+        assert not slow.done()
+    assert probing.pid is None
+    with pytest.raises(Problem):
+        await slow
 
 
 async def test_who_only_looks_gets_the_same_readers_and_nothing_else():

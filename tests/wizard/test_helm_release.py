@@ -372,6 +372,9 @@ async def test_values_of_a_file_that_is_gone_can_not_be_compared(make):
         ((), NOT_YET),
         ((Workload("Deployment", "dpe", 1, 2, reasons=("ImagePullBackOff",)),), BAD),
         ((Workload("Deployment", "dpe", 0, 0),), BAD),
+        ((Workload("Deployment", "dpe", 0, 1, older=1),), BAD),
+        ((Workload("Deployment", "dpe", 1, 1, given_up=True),), BAD),
+        ((Workload("Deployment", "dpe", 1, 1, older=1),), GOOD),
         ((Workload("Deployment", "dpe", 2, 2), Workload("StatefulSet", "db", 0, 1)), BAD),
         ((Workload("Deployment", "dpe", 2, 2), Workload("StatefulSet", "db", 1, 1)), GOOD),
     ],
@@ -379,6 +382,14 @@ async def test_values_of_a_file_that_is_gone_can_not_be_compared(make):
 async def test_every_pod_has_to_be_ready(make, workloads, verdict: str):
     step = make(release(1), values=LIVE, cluster=Cluster(running=workloads))
     assert (await step.look())["workloads"] == verdict
+
+
+async def test_pods_of_the_template_before_are_named_as_such(make):
+    crashing = Workload("Deployment", "dpe", 0, 1, reasons=("dpe-x: CrashLoopBackOff",), older=1)
+    step = make(release(1), values=LIVE, cluster=Cluster(running=(crashing,)))
+    (found,) = (one for one in await step.session.look(UPDATE) if one.check == "workloads")
+    said = "has 0 of 1 pods of the new template ready, and 1 of an older one: dpe-x: CrashLoopBackOff"
+    assert (found.verdict, found.text) == (BAD, f"Deployment dpe {said}")
 
 
 async def test_pods_that_are_ready_tell_image_and_restarts(make):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from state.events import ProbeStarted
 from state.lock import Locked
 from state.problem import Problem
 from tests.setups import DPM, MINIO
@@ -16,7 +17,7 @@ from tests.wizard.engine import DNS, TOKEN, UPDATE, Cluster, Helm, attest_until,
 from tests.wizard.test_cluster_lookup import Inside
 from wizard.actions import helm_release
 from wizard.actions.values_file import read_values
-from wizard.guide import BY_EXEC
+from wizard.guide import BY_EXEC, BY_POD
 from wizard.guides import DEFAULT
 from wizard.open_setup import OpenSetup, new_setup, open_setup
 from wizard.places import Places
@@ -301,6 +302,75 @@ async def test_what_nobody_foresaw_is_a_problem_with_a_log(setup: OpenSetup):
     assert outcomes(setup) == ["unknown"]
     for log in (setup.places.real.state_dir / "log").iterdir():
         assert TOKEN.reveal() not in log.read_text()
+
+
+# ---------------------------------------------------------------- another environment
+
+
+async def probing(setup: OpenSetup) -> tuple[Inside, list[str]]:
+    """A look whose pod was just made and does not answer, and what happens until the adapters are closed."""
+    at_seven(setup, Helm(release(3, version="16.1.0")))
+    inside = Inside(refuses_exec=True, waits=asyncio.Event(), removing=0.2)
+    setup.session.writers = Writers(probe=inside)
+    setup.session.consent(BY_POD)
+    happened = inside.removed
+
+    def closed() -> None:
+        happened.append("closed")
+
+    setup._adapters.callback(closed)
+    return inside, happened
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("way", ["look", "round", "replaced"])
+async def test_another_environment_waits_until_a_look_has_removed_its_pod(setup: OpenSetup, way: str):
+    _, happened = await probing(setup)
+    if way == "round":
+        setup.look_all()
+    else:
+        setup.look(DNS)
+    await until(lambda: bool(setup.session.snapshot.probes))
+    (pod,) = setup.session.snapshot.probes
+    if way == "replaced":
+        setup.plan(DNS)
+    await setup.point_to({})
+    assert happened == [pod, "closed"]
+    assert setup.session.snapshot.probes == {}
+    assert not [work for work in setup.work.values() if work.running]
+
+
+async def test_another_environment_ends_the_sweep_and_tells_of_what_is_left(setup: OpenSetup):
+    await probing(setup)
+    setup.session.commit(ProbeStarted(pod="probe-1", namespace="dpe", server=Cluster().server))
+    setup.session.readers = Readers(cluster=Cluster(delay=60))
+    noted: list[str] = []
+    setup.on_note = noted.append
+    setup.resume_all()
+    first = setup._sweep_task
+    await asyncio.sleep(0)
+    await setup.point_to({})
+    assert first is not None and first.cancelled()
+    await until(lambda: bool(noted))
+    assert "probe-1 in namespace dpe" in noted[0] and "No kubeconfig" in noted[0]
+    assert setup.notes[-1] == noted[0]
+    assert list(setup.session.snapshot.probes) == ["probe-1"]
+
+
+async def test_a_pod_in_another_cluster_is_told_when_the_setup_is_taken_up(setup: OpenSetup):
+    inside, _ = await probing(setup)
+    setup.session.commit(ProbeStarted(pod="probe-1", namespace="dpe", server="https://other:443"))
+    noted: list[str] = []
+    setup.on_note = noted.append
+    setup.resume_all()
+    await until(lambda: bool(noted))
+    assert "probe-1" in noted[0] and "https://other:443" in noted[0]
+    assert inside.asked == []
 
 
 # ---------------------------------------------------------------- the end

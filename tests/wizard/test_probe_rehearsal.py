@@ -37,7 +37,17 @@ async def test_inside_a_host_is_public_until_its_record_is_there(tmp_path: Path,
 
             async def both() -> list[tuple[tuple[str, ...], str]]:
                 by_exec = await probe.by_exec(info.release, info.namespace, hosts)
-                by_pod = await probe.by_pod(info.release, info.namespace, hosts, name="probe-1", mark="rehearsal")
+                said: list[str] = []
+                by_pod = await probe.by_pod(
+                    info.release,
+                    info.namespace,
+                    hosts,
+                    name="probe-1",
+                    mark="rehearsal",
+                    started=lambda: said.append("started"),
+                    ended=lambda: said.append("ended"),
+                )
+                assert said == ["started", "ended"]
                 assert isinstance(by_pod, InsideAnswer)
                 assert by_exec.answers == by_pod.answers
                 return [(answer.addresses, answer.error) for answer in by_exec.answers]

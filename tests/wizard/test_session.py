@@ -264,6 +264,25 @@ async def test_another_verdict_answer_or_input_is_news(session: Session):
     assert len(resolved(session)) == 4
 
 
+async def test_why_it_could_not_be_looked_at_is_news_when_it_is_another_reason(tmp_path: Path):
+    """Such a finding has no evidence to compare, and the screen shows what was written last."""
+    cluster = Cluster(failure=Problem("cluster-refused", "The connection was refused.", todo="Check the address."))
+    session = fill(opened(tmp_path, Readers(cluster=cluster, helm=Helm())))
+
+    async def seen() -> tuple[int, str, str]:
+        await session.look(UPDATE)
+        written = [one.data for one in journalled(session, "found")]
+        kept = session.snapshot.findings[UPDATE.step, UPDATE.items, "workloads"].data
+        return sum(isinstance(one, Found) and one.check == "workloads" for one in written), kept.text, kept.todo
+
+    assert await seen() == (1, "The connection was refused.", "Check the address.")
+    assert (await seen())[0] == 1, "and no news while it stays the same"
+    cluster.failure = Problem("cluster-unauthorized", "The credentials have expired.", todo="Log in again.")
+    assert await seen() == (2, "The credentials have expired.", "Log in again.")
+    cluster.failure = Problem("cluster-unauthorized", "The credentials have expired.", todo="Run `az login`.")
+    assert await seen() == (3, "The credentials have expired.", "Run `az login`.")
+
+
 async def test_an_unchanged_finding_is_written_again_after_a_quarter_of_an_hour(session: Session, tmp_path: Path):
     """The same events, but written months ago: then the same answer is worth a line, and after that it is not."""
     await session.look(DNS)

@@ -137,3 +137,11 @@ def test_a_secret_is_not_in_the_names_of_phases_and_parts(clock: Clock):
     work.report(Moment("phase", "log in with s3cr3t"))
     work.report(_pods(0, text="Deployment dpe: s3cr3t is wrong"))
     assert "s3cr3t" not in repr((work.phases, work.parts, list(work.log)))
+
+
+def test_a_secret_is_not_in_why_it_ended(clock: Clock):
+    work = _work(clock, redact=lambda text: text.replace("s3cr3t", "********"))
+    work.finish(Problem("helm-failed", "helm failed: s3cr3t", means="s3cr3t", todo="Not s3cr3t.", detail="dpe: s3cr3t"))
+    assert work.problem is not None
+    told = (work.problem.what, work.problem.means, work.problem.todo, work.problem.detail)
+    assert told == ("helm failed: ********", "********", "Not ********.", "dpe: ********")

@@ -98,7 +98,7 @@ def _sent_values(view: View, *, files: bool) -> str | None:
 
 
 async def check_workloads(view: View, readers: Readers) -> Finding:
-    """Every workload of the release has all its pods ready."""
+    """Every workload of the release has all its pods ready, those of its present template."""
     _, cluster = ports_of(readers)
     release, namespace = view.value("release"), view.value("namespace")
     where, workloads = await _asked(view, cluster, cluster.workloads(release, namespace))
@@ -144,5 +144,7 @@ def _told(workload: Workload) -> dict[str, Any]:
         "wanted": workload.wanted,
         "images": list(workload.images),
         "restarts": workload.restarts,
+        "older": workload.older,
+        "given_up": workload.given_up,
         "reasons": list(workload.reasons),
     }

@@ -76,11 +76,18 @@ def other_cluster(server: str | None, uid: str | None, found: ClusterIdentity) -
 
 
 def waiting_workloads(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
-    """The workloads that do not have all their pods ready; one that wants none is not at work either."""
-    return tuple(workload for workload in workloads if workload.ready < workload.wanted or workload.wanted == 0)
+    """The workloads that do not have all the pods of their present template ready, or whose rollout the cluster has
+    given up; one that wants none is not at work either."""
+    return tuple(one for one in workloads if one.ready < one.wanted or one.wanted == 0 or one.given_up)
 
 
 def in_words(workload: Workload) -> str:
     """A workload's ready pods, and the first reason why not all are."""
+    ready = f"{workload.ready} of {workload.wanted} pods"
+    pods = (
+        f"{ready} of the new template ready, and {workload.older} of an older one"
+        if workload.older
+        else f"{ready} ready"
+    )
     reason = f": {workload.reasons[0]}" if workload.reasons else ""
-    return f"{workload.kind} {workload.name} has {workload.ready} of {workload.wanted} pods ready{reason}"
+    return f"{workload.kind} {workload.name} has {pods}{reason}"

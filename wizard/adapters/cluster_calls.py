@@ -99,22 +99,54 @@ def _belongs(one: Any, release: str) -> bool:
 
 def _workload(kind: str, one: Any, pods: list[Any], warnings: Mapping[str, str]) -> Workload:
     own = pods_of(one, pods)
-    if kind == "DaemonSet":
-        ready, wanted = field_of(one, "status", "numberReady"), field_of(one, "status", "desiredNumberScheduled")
-    else:
-        ready, wanted = field_of(one, "status", "readyReplicas"), field_of(one, "spec", "replicas")
+    where = ("status", "desiredNumberScheduled") if kind == "DaemonSet" else ("spec", "replicas")
+    ready, older = _ready(kind, one)
     containers = sequence(field_of(one, "spec", "template", "spec", "containers"))
-    reasons = [line for pod in own if not pod_ready(pod) for line in pod_reasons(pod, warnings)]
+    reasons = _not_begun(one)
+    reasons += [line for pod in own if not pod_ready(pod) for line in pod_reasons(pod, warnings)]
     reasons += _condition_reasons(one)
     return Workload(
         kind=kind,
         name=text_of(field_of(one, "metadata", "name")),
-        ready=number_of(ready),
-        wanted=number_of(wanted),
+        ready=ready,
+        wanted=number_of(field_of(one, *where)),
         images=tuple(text_of(field_of(container, "image")) for container in containers),
         restarts=sum(number_of(field_of(status, "restartCount")) for pod in own for status in _statuses(pod)),
         reasons=tuple(dict.fromkeys(reasons))[:_REASONS],
+        older=older,
+        given_up=("Progressing", "False") in _conditions(one),
     )
+
+
+# What a status counts: all pods, those of the present template, those that are ready.
+_COUNTS = {"DaemonSet": ("currentNumberScheduled", "updatedNumberScheduled", "numberReady")}
+_REPLICA_COUNTS = ("replicas", "updatedReplicas", "readyReplicas")
+
+
+def _ready(kind: str, one: Any) -> tuple[int, int]:
+    """Ready pods of the present template, and ready ones of an earlier one.
+
+    A status does not tell which pods are the ready ones. While a rollout goes on, those of before are still there and
+    ready, so as many as are old may be among them: `updatedReplicas` says only that there is a new pod, perhaps one
+    that crashes. What is left are certainly new ones (`kubectl rollout status` waits for the same numbers).
+    """
+    there, updated, ready = (number_of(field_of(one, "status", name)) for name in _COUNTS.get(kind, _REPLICA_COUNTS))
+    if _not_begun(one):
+        return 0, ready
+    revision = text_of(field_of(one, "status", "updateRevision"))
+    if revision and revision == field_of(one, "status", "currentRevision"):
+        return ready, 0  # a StatefulSet that knows one template alone
+    new = min(updated, max(0, ready - max(0, there - updated)))
+    return new, ready - new
+
+
+def _not_begun(one: Any) -> list[str]:
+    """Why the status says nothing about the present template: it speaks of an earlier one. A server that does not
+    tell which it speaks of is believed."""
+    present, seen = field_of(one, "metadata", "generation"), field_of(one, "status", "observedGeneration")
+    if seen is None or number_of(seen) >= number_of(present):
+        return []
+    return [f"the cluster has not begun to roll it out (generation {number_of(present)}, seen {number_of(seen)})"]
 
 
 def _matches(pod: Any, labels: Mapping[Any, Any]) -> bool:
@@ -163,9 +195,16 @@ def _condition_reasons(one: Any) -> list[str]:
     return [
         _line(field_of(condition, "reason"), field_of(condition, "message"))
         for condition in sequence(field_of(one, "status", "conditions"))
-        if (field_of(condition, "type"), field_of(condition, "status"))
-        in (("Progressing", "False"), ("ReplicaFailure", "True"))
+        if _holds(condition) in (("Progressing", "False"), ("ReplicaFailure", "True"))
     ]
+
+
+def _conditions(one: Any) -> list[tuple[Any, Any]]:
+    return [_holds(condition) for condition in sequence(field_of(one, "status", "conditions"))]
+
+
+def _holds(condition: Any) -> tuple[Any, Any]:
+    return field_of(condition, "type"), field_of(condition, "status")
 
 
 def warnings_of(target: Target, where: str) -> dict[str, str]:

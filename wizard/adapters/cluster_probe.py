@@ -10,10 +10,12 @@ import asyncio
 import re
 import secrets
 import shlex
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from state.problem import EXIT_NOT_YET, Problem
+from wizard.adapters import cluster_calls
 from wizard.adapters import cluster_probe_calls as calls
 from wizard.adapters.cluster import ClusterAsker
 from wizard.inside_lookup import (
@@ -26,7 +28,7 @@ from wizard.inside_lookup import (
     require_host,
     script_command,
 )
-from wizard.ports import DnsAnswer, InsideAnswer
+from wizard.ports import DnsAnswer, InsideAnswer, Right
 
 T = TypeVar("T")
 
@@ -57,31 +59,56 @@ class ClusterProber(ClusterAsker):
         by_hand = f"kubectl debug -n {namespace} {place.pod} -it --image=busybox -- nslookup {hosts[0]}"
         raise _no_tools(f"pod {place.pod}", f"Allow a short-lived pod instead, or look by hand: {by_hand}")
 
-    async def by_pod(self, release: str, namespace: str, hosts: Sequence[str], *, name: str, mark: str) -> InsideAnswer:
-        """Make the pod `name` for it, and remove it, however that goes."""
+    async def by_pod(
+        self,
+        release: str,
+        namespace: str,
+        hosts: Sequence[str],
+        *,
+        name: str,
+        mark: str,
+        started: Callable[[], None],
+        ended: Callable[[], None],
+    ) -> InsideAnswer:
+        """Make the pod `name` for it, and remove it, however that goes; `started` as it is about to be made, `ended`
+        when it is certainly gone."""
         _require(hosts, name, mark)
         like = await self._ask(calls.model, release, namespace)
+        if await self._may_not_delete(namespace):
+            raise _not_removable(namespace)
+        made = False
+        started()
         token = secrets.token_hex(8)  # nobody else's output can look like the script's
         pod = calls.manifest(like, name, mark, script_command(token, hosts))
         try:
             await self._ask(calls.create, namespace, pod, changes=True)
+            made = True
             looked = await self._ended(namespace, name, token, hosts)
         except BaseException as error:
             taken = isinstance(error, Problem) and error.code == "cluster-conflict"
-            left: Problem | None = None if taken else await _to_the_end(self._removed(namespace, name, mark))
+            left: Problem | None = (
+                None if taken else await _to_the_end(self._removed(namespace, name, mark, made, ended))
+            )
             if left and isinstance(error, Problem):
                 left.detail = f"{left.detail}\n{error}\n{error.detail}"
                 raise left from error
             raise
-        if left := await _to_the_end(self._removed(namespace, name, mark)):
-            raise left
-        return _answer(name, calls.CONTAINER, like.image, hosts, looked)
+        left = await _to_the_end(self._removed(namespace, name, mark, made, ended))
+        return replace(_answer(name, calls.CONTAINER, like.image, hosts, looked), left=str(left or ""))
 
     async def sweep(self, namespace: str, mark: str, pods: frozenset[str]) -> tuple[str, ...]:
-        """Remove those of `pods` that `by_pod` made with this mark; returns their names."""
+        """Remove those of `pods` that `by_pod` made with this mark and left; returns their names."""
         _require((), mark)
         names = [name for name in await self._ask(calls.marked, namespace, mark) if name in pods]
         return tuple([name for name in names if await self._ask(calls.remove, namespace, name, mark, changes=True)])
+
+    async def _may_not_delete(self, namespace: str) -> bool:
+        """Whether the API says so. Where it does not tell, the answer is found out by removing the pod."""
+        try:
+            (right,) = await self._ask(cluster_calls.rights, (Right("delete", "pods", namespace=namespace),))
+        except Problem:
+            return False
+        return right.allowed is False
 
     async def _look_up(self, where: calls.Inside, hosts: Sequence[str]) -> list[Looked]:
         """What the first tool that is there says about each host; empty when there is none."""
@@ -127,21 +154,27 @@ class ClusterProber(ClusterAsker):
             raise _no_tools(f"pod {name}", _BY_HAND)
         return looked
 
-    async def _removed(self, namespace: str, name: str, mark: str) -> Problem | None:
-        """None when the pod is gone, else why not."""
+    async def _removed(
+        self, namespace: str, name: str, mark: str, made: bool, ended: Callable[[], None]
+    ) -> Problem | None:
+        """None when the pod is gone, else why not. `ended` is called when it was seen, or known to be `made`: a request
+        to make it that had no answer may still be carried out."""
         for again in range(_REMOVE_TRIES):
             if again:
                 await asyncio.sleep(1.0)
             try:
-                await self._ask(calls.remove, namespace, name, mark, timeout=REMOVE_TIMEOUT, changes=True)
+                there = await self._ask(calls.remove, namespace, name, mark, timeout=REMOVE_TIMEOUT, changes=True)
             except Problem as problem:
                 why = problem
             else:
+                if made or there:
+                    ended()
                 return None
         return Problem(
             "probe-pod-left",
             f"The short-lived pod {name} may still be in namespace {namespace}.",
-            means=f"It could not be removed: {why.what} It ends by itself after two minutes and then takes no room.",
+            means=f"It could not be removed: {why.what} Once it runs it ends within two minutes and takes no room any "
+            "more; while no node has room for it, it stays.",
             todo=f"Remove it: kubectl --context {self._context} -n {namespace} delete pod {name}",
             detail=why.detail,
             exit_code=EXIT_NOT_YET,
@@ -188,6 +221,16 @@ def _no_tools(where: str, todo: str, detail: str = "") -> Problem:
         means="We could not look from inside the cluster.",
         todo=todo,
         detail=detail,
+        exit_code=EXIT_NOT_YET,
+    )
+
+
+def _not_removable(namespace: str) -> Problem:
+    return Problem(
+        "probe-pod-not-removable",
+        f"Your account may not delete pods in namespace {namespace}.",
+        means="A short-lived pod could not be removed again, so none was made: we could not look inside the cluster.",
+        todo="Ask the cluster's administrator for the right to delete pods there, or for create and get on pods/exec.",
         exit_code=EXIT_NOT_YET,
     )
 

@@ -1,9 +1,9 @@
 """Faults the sandbox can be started with (`sandbox --fault NAME`), to practise what goes wrong in earnest.
 
 This is only the list. Each server asks whether its fault is on: `wrong-token` and `registry-down` concern the
-registry, `forbidden`, `pods-never-ready`, `slow-pods`, `exec-forbidden` and `no-exec-tools` the Kubernetes API, the two
-beginning with `cluster-dns` what its pods resolve, those from `arm-throttled` on Azure; for `api-down` the process does
-not open its listener.
+registry, `forbidden`, `pods-never-ready`, `slow-pods`, `exec-forbidden`, `no-exec-tools` and `pod-delete-forbidden` the
+Kubernetes API, the two beginning with `cluster-dns` what its pods resolve, those from `arm-throttled` on Azure; for
+`api-down` the process does not open its listener.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ SLOW_PODS = "slow-pods"
 API_DOWN = "api-down"
 EXEC_FORBIDDEN = "exec-forbidden"
 NO_EXEC_TOOLS = "no-exec-tools"
+POD_DELETE_FORBIDDEN = "pod-delete-forbidden"
 CLUSTER_DNS_PUBLIC = "cluster-dns-public"
 CLUSTER_DNS_STALE = "cluster-dns-stale"
 ARM_THROTTLED = "arm-throttled"
@@ -86,6 +87,11 @@ FAULTS: dict[str, Fault] = {
             NO_EXEC_TOOLS,
             "the DPE's image has nothing to look a host up with",
             "exec: executable file not found in $PATH, for getent, nslookup and python3",
+        ),
+        Fault(
+            POD_DELETE_FORBIDDEN,
+            "the cluster's user may make pods and not delete them",
+            "no short-lived pod is made, for it could not be removed; the lookup still works by exec",
         ),
         Fault(
             CLUSTER_DNS_PUBLIC,

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from state.problem import Problem
 from tests.sandbox.k8s_cluster import CONTEXT, Cluster, cluster, deployment, workload
-from wizard.adapters import cluster_api
+from wizard.adapters import cluster_api, cluster_calls
 from wizard.adapters.cluster import MODULES, ClusterLooker
 from wizard.adapters.sdk_process import SdkProcess
 from wizard.ports import Right
@@ -130,6 +130,94 @@ async def test_workloads_of_a_release_and_why_they_are_not_ready(looker, api):
     assert found["bad"].images == ("registry.test/dpe:broken",)
     assert any("ImagePull" in reason for reason in found["bad"].reasons)
     assert await looker.workloads("other", "default") == ()
+
+
+async def test_pods_of_the_template_before_are_not_the_releases(looker, api):
+    """What a `helm upgrade` without --wait leaves: the new image can't be pulled, and what ran before still runs."""
+    kinds = {
+        "deployments": (deployment("web"), "readyReplicas", 1),
+        "statefulsets": (workload("StatefulSet", "state"), "readyReplicas", 2),
+        "daemonsets": (workload("DaemonSet", "daemon"), "numberReady", 1),
+    }
+    for plural, (body, field, wanted) in kinds.items():
+        name = body["metadata"]["name"]
+        assert (await api.call("POST", f"{APPS}/{plural}", of_release(body, by="annotation"))).status == 201
+        await api.until_ready(f"{APPS}/{plural}/{name}", field=field, wanted=wanted)
+    before = {one.name: one for one in await looker.workloads("dpe", "default")}
+    assert {name: (one.ready, one.wanted, one.older) for name, one in before.items()} == {
+        "web": (1, 1, 0),
+        "state": (2, 2, 0),
+        "daemon": (1, 1, 0),
+    }
+    broken = {"spec": {"template": {"spec": {"containers": [{"name": "dpe", "image": "registry.test/dpe:broken"}]}}}}
+    for plural, (body, _, _) in kinds.items():
+        path = f"{APPS}/{plural}/{body['metadata']['name']}"
+        patched = await api.call("PATCH", path, broken, kind="application/strategic-merge-patch+json")
+        assert patched.status == 200
+    found: dict[str, Any] = {}
+
+    async def reasons_are_known() -> bool:
+        found.update({one.name: one for one in await looker.workloads("dpe", "default")})
+        return all(any("broken" in reason for reason in one.reasons) for one in found.values())
+
+    await api.until(reasons_are_known)
+    assert {name: (one.ready, one.wanted, one.older) for name, one in found.items()} == {
+        "web": (0, 1, 1),
+        "state": (0, 2, 1),
+        "daemon": (0, 1, 0),
+    }
+    web = (await api.call("GET", f"{APPS}/deployments/web")).body["status"]
+    assert (web["readyReplicas"], web["updatedReplicas"]) == (1, 1), "so neither of them tells"
+
+
+def status(kind: str = "Deployment", wanted: int = 2, generation: int = 3, **said: Any) -> dict[str, Any]:
+    """A workload with a status; what is not said is as in a finished rollout."""
+    if kind == "DaemonSet":
+        whole = {"currentNumberScheduled": wanted, "updatedNumberScheduled": wanted, "numberReady": wanted}
+        whole["desiredNumberScheduled"] = wanted
+    else:
+        whole = {"replicas": wanted, "updatedReplicas": wanted, "readyReplicas": wanted}
+    if kind == "StatefulSet":
+        whole |= {"currentRevision": "dpe-2", "updateRevision": "dpe-2"}  # type: ignore[dict-item]
+    told = {name: value for name, value in {**whole, "observedGeneration": 3, **said}.items() if value is not None}
+    return {"metadata": {"name": "dpe", "generation": generation}, "spec": {"replicas": wanted}, "status": told}
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "ready", "older"),
+    [
+        ("Deployment", status(), 2, 0),
+        # Surge: one old pod is kept while the new ones come up, or while it is being removed.
+        ("Deployment", status(replicas=3, updatedReplicas=1, readyReplicas=2), 0, 2),
+        ("Deployment", status(replicas=3, updatedReplicas=2, readyReplicas=3), 2, 1),
+        ("Deployment", status(replicas=2, updatedReplicas=None), 0, 2),  # paused: no new pod is made
+        ("StatefulSet", status("StatefulSet"), 2, 0),
+        ("StatefulSet", status("StatefulSet", updateRevision="dpe-3", updatedReplicas=1, readyReplicas=1), 0, 1),
+        ("StatefulSet", status("StatefulSet", updateRevision="dpe-3", updatedReplicas=1), 1, 1),
+        ("StatefulSet", status("StatefulSet", updateRevision="dpe-3"), 2, 0),  # OnDelete leaves currentRevision
+        ("StatefulSet", status("StatefulSet", updatedReplicas=None), 2, 0),  # known of older API servers
+        ("DaemonSet", status("DaemonSet"), 2, 0),
+        ("DaemonSet", status("DaemonSet", updatedNumberScheduled=1), 1, 1),
+        ("DaemonSet", status("DaemonSet", updatedNumberScheduled=1, numberReady=1), 0, 1),
+        *[
+            (kind, status(kind, generation=4), 0, 2)  # the status is of what was there before
+            for kind in ("Deployment", "StatefulSet", "DaemonSet")
+        ],
+        ("Deployment", status(observedGeneration=None), 2, 0),
+    ],
+)
+def test_which_pods_are_of_the_present_template(kind: str, one: dict[str, Any], ready: int, older: int):
+    found = cluster_calls._workload(kind, one, [], {})
+    assert (found.ready, found.older, found.wanted) == (ready, older, 2)
+
+
+def test_why_a_rollout_does_not_go_on():
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
+    found = cluster_calls._workload("Deployment", status(conditions=[late]), [], {})
+    assert (found.given_up, found.reasons) == (True, ("ProgressDeadlineExceeded: timed out",))
+    assert not cluster_calls._workload("Deployment", status(conditions=[{**late, "status": "True"}]), [], {}).given_up
+    (reason,) = cluster_calls._workload("Deployment", status(generation=4), [], {}).reasons
+    assert "generation 4, seen 3" in reason
 
 
 async def test_a_missing_right_is_named(process, tmp_path):

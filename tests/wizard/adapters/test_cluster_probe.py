@@ -23,14 +23,15 @@ from wizard.adapters.cluster import MODULES
 from wizard.adapters.cluster_api import Target
 from wizard.adapters.cluster_probe import ClusterProber
 from wizard.adapters.sdk_process import SdkProcess
-from wizard.inside_lookup import script_command
-from wizard.sandbox.faults import EXEC_FORBIDDEN, NO_EXEC_TOOLS, PODS_NEVER_READY
+from wizard.inside_lookup import script_command, script_hosts
+from wizard.sandbox.faults import EXEC_FORBIDDEN, NO_EXEC_TOOLS, POD_DELETE_FORBIDDEN, PODS_NEVER_READY
 from wizard.sandbox.trace import Trace
 
 CORE = "/api/v1/namespaces/default"
 APPS = "/apis/apps/v1/namespaces/default"
 HOST, OTHER = "dpm.acme.test", "minio.acme.test"
-PROBE = {"name": "privatelink-probe-1", "mark": "setup-1"}
+NAMED = {"name": "privatelink-probe-1", "mark": "setup-1"}
+PROBE: dict[str, Any] = {**NAMED, "started": lambda: None, "ended": lambda: None}
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -53,6 +54,12 @@ def release(**changes: Any) -> dict[str, Any]:
     body["metadata"]["annotations"] = {"meta.helm.sh/release-name": "dpe"}
     body["spec"]["template"]["spec"] |= changes
     return body
+
+
+def listener() -> tuple[list[str], dict[str, Any]]:
+    """What is said of a pod, and the arguments of `by_pod` that say it."""
+    said: list[str] = []
+    return said, {**NAMED, "started": lambda: said.append("started"), "ended": lambda: said.append("ended")}
 
 
 LEFT = frozenset(("left-1", "left-2"))
@@ -179,7 +186,36 @@ async def test_a_pod_answers_as_exec_does_and_is_gone(on: Make, tmp_path: Path):
     asked = [json.loads(line) for line in trace.path.read_text().splitlines()]
     own = f"{CORE}/pods/{PROBE['name']}"
     changed = [(each["method"], each["path"]) for each in asked if each["method"] != "GET"]
-    assert [each for each in changed if "deployments" not in each[1]] == [("POST", f"{CORE}/pods"), ("DELETE", own)]
+    assert [each for each in changed if "deployments" not in each[1]] == [
+        REVIEW,
+        ("POST", f"{CORE}/pods"),
+        ("DELETE", own),
+    ]
+
+
+REVIEW = ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+
+
+async def test_where_no_pod_may_be_deleted_none_is_made(on: Make):
+    async with on(POD_DELETE_FORBIDDEN) as (api, prober):
+        await install(api)
+        before, (said, saying) = await pods(api), listener()
+        problem = await refused(prober.by_pod("dpe", "default", (HOST,), **saying))
+        assert (problem.code, problem.exit_code) == ("probe-pod-not-removable", 3)
+        assert "may not delete pods in namespace default" in problem.what
+        assert (await pods(api), said) == (before, []), "so nothing is written down either"
+
+
+async def test_it_is_said_before_a_pod_is_made(on: Make):
+    async with on() as (api, prober):
+        await install(api)
+
+        def not_written() -> None:
+            raise Problem("not-saved", "The disk is full.")
+
+        making = {**PROBE, "started": not_written}
+        assert (await refused(prober.by_pod("dpe", "default", (HOST,), **making))).code == "not-saved"
+        assert PROBE["name"] not in await pods(api)
 
 
 RESOLVING = {
@@ -199,7 +235,7 @@ async def test_the_pod_resolves_like_the_release_and_may_nothing(on: Make, proce
         await install(api, release(**RESOLVING, containers=[{"name": "dpe", "image": "dpe:1", "env": secret}]))
         target = Target(str(api.work.kubeconfig), CONTEXT)
         like = await process.call(cluster_probe_calls.model, target, "dpe", "default", timeout=30)
-    made = cluster_probe_calls.manifest(like, **PROBE, command=script_command("token", (HOST,)))
+    made = cluster_probe_calls.manifest(like, **NAMED, command=script_command("token", (HOST,)))
     spec = made["spec"]
     assert {name: spec[name] for name in RESOLVING} == RESOLVING
     assert made["metadata"]["labels"] == {
@@ -253,10 +289,12 @@ async def test_on_the_hosts_network_the_nodes_resolver_counts():
 async def test_a_pod_that_cannot_be_pulled_says_why_and_is_removed(on: Make):
     async with on(PODS_NEVER_READY) as (api, prober):
         await install(api, wait=False)
-        problem = await refused(prober.by_pod("dpe", "default", (HOST,), **PROBE))
+        said, saying = listener()
+        problem = await refused(prober.by_pod("dpe", "default", (HOST,), **saying))
         assert problem.code == "probe-pod-not-run"
         assert "the node may not read this repository" in problem.detail
         assert PROBE["name"] not in await pods(api)
+        assert said == ["started", "ended"], "it is known to be gone"
 
 
 async def test_a_pod_that_takes_too_long_is_removed(on: Make, monkeypatch: pytest.MonkeyPatch):
@@ -292,7 +330,8 @@ async def test_a_cancelled_lookup_leaves_no_pod(on: Make, times: int):
         await install(api)
         before = await pods(api)
         api.api.controllers.kubelet.ready_after = 60.0
-        asking = asyncio.create_task(prober.by_pod("dpe", "default", (HOST,), **PROBE))
+        said, saying = listener()
+        asking = asyncio.create_task(prober.by_pod("dpe", "default", (HOST,), **saying))
         await there(api)
         for _ in range(times):
             asking.cancel()
@@ -301,6 +340,7 @@ async def test_a_cancelled_lookup_leaves_no_pod(on: Make, times: int):
         with pytest.raises(asyncio.CancelledError):
             await asking
         assert await pods(api) == before
+        assert said == ["started", "ended"]
 
 
 async def test_a_pod_of_that_name_is_not_touched(on: Make):
@@ -345,7 +385,8 @@ from wizard.adapters.cluster_probe import ClusterProber
 from wizard.adapters.sdk_process import SdkProcess
 async def main():
     prober = ClusterProber(sys.argv[1], sys.argv[2], SdkProcess(MODULES))
-    await prober.by_pod("dpe", "default", ("dpm.acme.test",), name=sys.argv[3], mark=sys.argv[4])
+    said = {"started": lambda: None, "ended": lambda: None}
+    await prober.by_pod("dpe", "default", ("dpm.acme.test",), name=sys.argv[3], mark=sys.argv[4], **said)
 asyncio.run(main())
 """
 
@@ -357,7 +398,7 @@ async def test_what_a_killed_program_leaves_is_swept(on: Make):
         before = await pods(api)
         api.api.controllers.kubelet.ready_after = 60.0
         killed = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", KILLED, str(api.work.kubeconfig), CONTEXT, *PROBE.values()
+            sys.executable, "-c", KILLED, str(api.work.kubeconfig), CONTEXT, *NAMED.values()
         )
         await there(api)
         killed.send_signal(signal.SIGKILL)
@@ -398,6 +439,9 @@ class Pretender:
         self.refuse_pod: web.Response | None = None
         self.pod: Any = {"status": {"phase": "Succeeded"}}
         self.log = b""
+        self.answers = False
+        self.refuse_delete: web.Response | None = None
+        self.refuse_review: web.Response | None = None
         self.requests: list[tuple[str, str]] = []
 
     async def _nothing(self, socket: web.WebSocketResponse) -> None:
@@ -413,8 +457,16 @@ class Pretender:
             await self.talk(socket)
             await socket.close()
             return socket
+        if request.path.endswith("reviews"):
+            return self.refuse_review or web.json_response({"status": {}})
         if request.method == "POST" and self.refuse_pod is not None:
             return self.refuse_pod
+        if request.method == "POST" and self.answers:
+            self.pod = {**await request.json(), "status": {"phase": "Succeeded"}}
+            token, hosts = script_hosts(self.pod["spec"]["containers"][0]["command"]) or ("", ())
+            self.log = "".join(f"{token} {host} getent 0\n10.20.1.7 STREAM\n" for host in hosts).encode()
+        if request.method == "DELETE" and self.refuse_delete is not None:
+            return self.refuse_delete
         if request.path.endswith("/log"):
             return web.Response(body=self.log)
         if request.path.endswith("/pods") and request.method == "GET":
@@ -597,6 +649,45 @@ async def test_a_pod_that_cannot_be_removed_is_named(
     assert problem.code == "probe-pod-left"
     assert f"-n default delete pod {PROBE['name']}" in problem.todo
     assert "does not speak the Kubernetes API" in problem.detail
+
+
+async def test_an_answer_counts_though_its_pod_could_not_be_removed(
+    pretender: tuple[Pretender, ClusterProber], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cluster_probe, "_REMOVE_TRIES", 1)
+    one, prober = pretender
+    one.answers = True
+    message = 'pods "p" is forbidden: User "x" cannot delete resource "pods" in API group "" in the namespace "default"'
+    for unanswered in (None, web.Response(status=404), web.Response(status=500)):
+        one.refuse_review = unanswered
+        one.refuse_delete = web.json_response({"kind": "Status", "message": message}, status=403)
+        found = await prober.by_pod("dpe", "default", (HOST,), **PROBE)
+        assert [one.addresses for one in found.answers] == [("10.20.1.7",)]
+        assert f"-n default delete pod {PROBE['name']}" in found.left
+        assert "Your account may not delete pods" in found.left
+    one.refuse_delete = None
+    assert (await prober.by_pod("dpe", "default", (HOST,), **PROBE)).left == ""
+
+
+async def test_a_pods_end_is_said_only_when_it_is_known(
+    pretender: tuple[Pretender, ClusterProber], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cluster_probe, "_REMOVE_TRIES", 1)
+    one, prober = pretender
+    one.answers = True
+    said, saying = listener()
+    await prober.by_pod("dpe", "default", (HOST,), **saying)
+    assert said == ["started", "ended"]
+
+    one.refuse_delete = web.Response(status=500)
+    said, saying = listener()
+    assert (await prober.by_pod("dpe", "default", (HOST,), **saying)).left
+    assert said == ["started"], "it is there"
+
+    one.refuse_pod, one.pod = web.Response(status=504), {}
+    said, saying = listener()
+    assert (await refused(prober.by_pod("dpe", "default", (HOST,), **saying))).code == "cluster-error"
+    assert said == ["started"], "a gateway that was too slow says nothing about what stands behind it"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wizard.sandbox.faults import EXEC_FORBIDDEN, FORBIDDEN
+from wizard.sandbox.faults import EXEC_FORBIDDEN, FORBIDDEN, POD_DELETE_FORBIDDEN
 from wizard.sandbox.kubernetes.errors import forbidden
 from wizard.sandbox.kubernetes.resources import PODS, RESOURCES, SECRETS, VERBS, Obj, Resource
 
@@ -102,5 +102,9 @@ def _request(attributes: Obj) -> Request:
 
 def denials_for(faults: frozenset[str]) -> tuple[Denial, ...]:
     """What the sandbox's faults take away: `forbidden` is a role without secrets, where helm keeps its releases."""
-    taken = {FORBIDDEN: Denial(SECRETS), EXEC_FORBIDDEN: Denial(PODS, subresource="exec")}
+    taken = {
+        FORBIDDEN: Denial(SECRETS),
+        EXEC_FORBIDDEN: Denial(PODS, subresource="exec"),
+        POD_DELETE_FORBIDDEN: Denial(PODS, ("delete", "deletecollection")),
+    }
     return tuple(denial for fault, denial in taken.items() if fault in faults)

@@ -63,7 +63,8 @@ def build_app(
     """The API as a web application; it starts and stops `api`'s controllers with itself.
 
     `token` is the one bearer accepted, `user` who that is; `names` is what pods resolve, None for a DNS without names.
-    Of `faults` it knows `forbidden`, `pods-never-ready`, `slow-pods`, `exec-forbidden` and `no-exec-tools`.
+    Of `faults` it knows `forbidden`, `pods-never-ready`, `slow-pods`, `exec-forbidden`, `no-exec-tools` and
+    `pod-delete-forbidden`.
     """
     programs = Programs(names or NoNames(), missing=NO_EXEC_TOOLS in faults)
     server = _Server(api, Access(user, denials_for(faults)), token, programs)
