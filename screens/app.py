@@ -198,6 +198,8 @@ class WizardApp(App[int]):
             setup.on_change = self.changed
             setup.lists.on_change = self.listed
             setup.on_note = self._note
+            for note in setup.notes:  # what came before anybody looked
+                self._note(note)
 
     def _note(self, text: str) -> None:
         from wizard.text import one_line

@@ -71,14 +71,9 @@ def last_answer(view: View, check: Check) -> Seen | None:
     something itself."""
     record = last_finding(view, check)
     seen = record.answered if record is not None else None
-    return seen if seen is not None and not why_answer_stale(view, check) else None
-
-
-def why_answer_stale(view: View, check: Check) -> str:
-    """Why the last answer of `check` no longer counts; empty when it does, and when there is none."""
-    record = last_finding(view, check)
-    seen = record.answered if record is not None else None
-    return _why_stale(view, check, seen.fingerprint, seen.ts, seen.seq) if seen is not None else ""
+    if seen is None or _why_stale(view, check, seen.fingerprint, seen.ts, seen.seq):
+        return None
+    return seen
 
 
 def last_word(view: View, check: Check) -> Seen | None:

@@ -86,6 +86,7 @@ class OpenSetup:
     _sign_in_task: asyncio.Task[None] | None = None
     _sweep_task: asyncio.Task[None] | None = None
     _signed_in_meanwhile: bool = False
+    _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _adapters: AsyncExitStack = field(default_factory=AsyncExitStack)
     _held: list[Secret] = field(default_factory=list)
     lists: Lists = field(init=False)
@@ -117,17 +118,20 @@ class OpenSetup:
     async def connect(self) -> None:
         """Makes the adapters of the setup's environment; contacts nothing. Nothing of a copied file is used before
         `point_to` confirmed it."""
-        await self.lists.forget()
-        await self.stop_signing_in()
-        await self._stop_reading()
-        await self._adapters.aclose()
-        self._adapters = AsyncExitStack()
+        # What is pointed away from is asked no more; what goes on in it keeps its own adapters to its end.
         self.session.readers, self.session.writers = Readers(), Writers()
-        recorded = self.session.snapshot.environment
-        if recorded is None or not self.session.environment_is_ours():
-            return
-        adapters = connected(recorded.data, held=lambda: tuple(self._held), say=self.notes.append, told=self._told)
-        self.session.readers, self.session.writers = await self._adapters.enter_async_context(adapters)
+        async with self._connecting:
+            await self.lists.forget()
+            await self.stop_signing_in()
+            await self._stop_reading()
+            await self._adapters.aclose()
+            self._adapters = AsyncExitStack()
+            self.session.readers, self.session.writers = Readers(), Writers()
+            recorded = self.session.snapshot.environment
+            if recorded is None or not self.session.environment_is_ours():
+                return
+            adapters = connected(recorded.data, held=lambda: tuple(self._held), say=self._note, told=self._told)
+            self.session.readers, self.session.writers = await self._adapters.enter_async_context(adapters)
 
     async def point_to(self, given: Mapping[str, Any]) -> None:
         """Says where the setup points, and makes the adapters for it. Raises Problem when that can't be used."""
@@ -266,6 +270,7 @@ class OpenSetup:
     async def _stop_reading(self) -> None:
         """Ends the round, every other look and plan, and the sweep, and waits until each has removed what it made in
         the cluster: that takes the adapters."""
+        self._signed_in_meanwhile = False  # nothing is taken up in an environment that is left
         await self.stop_looking()
         reading = {
             task
@@ -277,7 +282,10 @@ class OpenSetup:
         for task in reading:
             task.cancel()
         if reading := reading | self._ending:
-            await asyncio.wait(reading)
+            _, slow = await asyncio.wait(reading, timeout=1.0)
+            if slow:
+                self.on_note("A look in the cluster is ending: what it made there is removed first, within a minute.")
+                await asyncio.wait(slow)
 
     def plan(self, item_step: ItemStep) -> None:
         """Reads what acting would do; what was read before counts no more."""

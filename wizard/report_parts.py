@@ -218,12 +218,12 @@ def setting(document: Document) -> tuple[Part, ...]:
 
 
 def elsewhere(document: Document) -> Part:
-    """What was done for items that are not part of the setup any more: what it left may still be there."""
+    """What was done for items or links that are not part of the setup any more: what it left may still be there."""
     done: dict[str, list[Part]] = {}
     for one in document["other_changes"]:
         done.setdefault(one["where"], []).append(_change(one["change"]))
     return Part(
-        "Done for items that were removed",
+        "Done for what is not part of the setup any more",
         parts=tuple(Part(where, parts=tuple(changes)) for where, changes in done.items()),
         empty="Nothing.",
     )

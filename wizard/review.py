@@ -73,6 +73,7 @@ GIVEN = "given"
 
 NEVER_OBSERVED = "never observed"
 UNPROVEN = "without observed proof"
+NO_SUCH_CHECK = "this version has no such check"
 
 # What a journal may hold that only a newer version understands: it breaks no chain.
 _NOT_UNDERSTOOD = frozenset(("unknown-event", "newer-format"))
@@ -573,7 +574,7 @@ def _finding(view: View | None, record: RecordedFinding) -> dict[str, Any]:
     check = next((one for one in view.step.checks if one.id == data.check), None) if view else None
     stale, drift = None, None
     if view is not None:
-        stale = why_stale(view, check) if check else "this version has no such check"
+        stale = why_stale(view, check) if check else NO_SUCH_CHECK
         drift = drift_of(view, check) if check else None
     return {
         "check": data.check,

@@ -45,7 +45,7 @@ from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from state.snapshot import Snapshot, fold
 from wizard.current import last_change, last_finding, seen_elsewhere
 from wizard.evidence import redacted
-from wizard.guide import NO_PROBE, PROBES, Action, Check, Field, Finding, Guide, ItemStep, Moment, Plan, Step
+from wizard.guide import NO_PROBE, PROBES, WEEK, Action, Check, Field, Finding, Guide, ItemStep, Moment, Plan, Step
 from wizard.identifiers import Parsed, parse
 from wizard.ports import Readers, Writers
 from wizard.probing import Consented
@@ -126,6 +126,7 @@ class Session:
         self._status: tuple[Snapshot, str, SetupStatus] | None = None
         # Pods that a look of this session is at work with: it removes them itself.
         self._probing: set[str] = set()
+        self._told_probes: set[str] = set()
         self.on_commit: Callable[[], None] = lambda: None
         self.told: Callable[[str], None] = lambda _: None
         """Hears of pods in the cluster that are left."""
@@ -359,8 +360,9 @@ class Session:
         return self._snapshot.probe is not None and self._snapshot.probe.data.probe != NO_PROBE
 
     async def sweep_probes(self) -> None:
-        """Removes the short-lived pods that earlier looks left. What can't be removed now, or is in another cluster
-        than this setup points to, is `told`; it is tried again at the next start and before another pod is made."""
+        """Removes the short-lived pods that earlier looks left. What can't be removed now is `told`; it is tried again
+        at the next start and before another pod is made. One in another cluster than this setup points to is told once
+        a session, for a week: nobody can tell from here that it is gone."""
         left = self._left_probes()
         if not left:
             return
@@ -372,7 +374,7 @@ class Session:
         except Problem as problem:
             self.told(f"A pod of an earlier look may be left ({_pods(left)}): {problem.what}")
             return
-        if elsewhere := [one for one in left if one.server != server]:
+        if elsewhere := [one for one in left if one.server != server and self._is_news(one)]:
             servers = ", ".join(sorted({one_line(one.server) for one in elsewhere}))
             self.told(
                 f"A pod of an earlier look may be left ({_pods(elsewhere)}) in another cluster than this setup points "
@@ -391,6 +393,12 @@ class Session:
             await self.writers.probe.sweep(namespace, self._mark, pods)
             for pod in sorted(pods & self._snapshot.probes.keys()):  # two looks may have swept at once
                 self.commit(ProbeEnded(pod=pod))
+
+    def _is_news(self, probe: ProbeStarted) -> bool:
+        """Whether a pod that is left elsewhere is still worth a word, and was not told of in this session."""
+        told, started = probe.pod in self._told_probes, self._snapshot.probes[probe.pod].ts
+        self._told_probes.add(probe.pod)
+        return not told and seconds_between(started, now()) <= WEEK
 
     def _left_probes(self) -> list[ProbeStarted]:
         """The pods whose end nobody wrote, and that nobody is at work with."""

@@ -42,7 +42,7 @@ from wizard.current import INPUT_CHANGED, why_stale
 from wizard.evidence import GRADES, grade_of
 from wizard.guide import Guide, ItemStep
 from wizard.relations import Relations
-from wizard.review import said, shown_value
+from wizard.review import NO_SUCH_CHECK, said, shown_value
 from wizard.status import FAILED, RUNNING
 from wizard.text import clean, one_line
 from wizard.view import View, item_steps
@@ -187,7 +187,8 @@ class Timeline:
             record = self._snapshot.findings.get((*place, data.check))
             if record is not None and record.data is data:
                 view = self._views[place]
-                return next(why_stale(view, check) for check in view.step.checks if check.id == data.check)
+                known = next((check for check in view.step.checks if check.id == data.check), None)
+                return why_stale(view, known) if known else NO_SUCH_CHECK
         return ""
 
     def _same_inputs(self, data: Data) -> bool:

@@ -371,6 +371,26 @@ async def test_a_pod_in_another_cluster_is_told_when_the_setup_is_taken_up(setup
     await until(lambda: bool(noted))
     assert "probe-1" in noted[0] and "https://other:443" in noted[0]
     assert inside.asked == []
+    assert setup._sweep_task is not None
+    await setup._sweep_task
+    setup.resume_all()
+    await setup._sweep_task
+    assert len(noted) == 1, "nobody can do more about it here"
+
+
+async def test_from_the_word_on_nothing_is_asked_where_the_setup_pointed_before(setup: OpenSetup):
+    """A look that begins while another one's pod is being removed would be journalled as the new cluster's."""
+    await probing(setup)
+    before = setup.session.readers
+    setup.look(DNS)
+    await until(lambda: bool(setup.session.snapshot.probes))
+    (pod,) = setup.session.snapshot.probes
+    first, second = asyncio.create_task(setup.point_to({})), asyncio.create_task(setup.point_to({}))
+    await until(lambda: setup.session.readers is not before)
+    assert pod in setup.session.snapshot.probes, "it still waits"
+    assert setup.session.readers == Readers()
+    await asyncio.gather(first, second)
+    assert setup.session.snapshot.probes == {}
 
 
 # ---------------------------------------------------------------- the end

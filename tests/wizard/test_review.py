@@ -189,7 +189,7 @@ def test_what_was_done_for_an_item_that_was_removed_is_told():
     (left,) = document["other_changes"]
     assert (left["where"], left["change"]["undo"]) == ("step 7 dpe-01", "helm uninstall dpe-01")
     text = as_text(document)
-    assert text.index("Done for items that were removed") < text.index("helm upgrade --install")
+    assert text.index("Done for what is not part of the setup any more") < text.index("helm upgrade --install")
     assert report(journal_of(*much_wrong()), GUIDE)["other_changes"] == []
 
 

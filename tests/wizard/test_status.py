@@ -484,6 +484,19 @@ def test_what_is_gone_has_failed_though_it_looks_like_never_made():
 # ---------------------------------------------------------------- another namespace, another cluster
 
 
+def test_where_nobody_can_look_inside_yet_the_records_decide_and_the_last_step_waits():
+    """The DPE is to be installed in the other namespace: step 7 comes after step 5, and there is nothing to look in."""
+    there = [*FILLED, *at_dns(RECORDS, GOOD), *at_dns(INSIDE, GOOD)]
+    there.append(FieldSet(item="dpe/dpe-01", field="namespace", value="other"))
+    assert status_of(snapshot_of(*there)).item_steps[DNS].status == "stale", "nobody looked again"
+    moved = snapshot_of(*there)
+    there += [finding(moved, DNS, INSIDE, COULD_NOT_LOOK), finding(moved, ENDPOINT, "endpoint", GOOD)]
+    found = status_of(snapshot_of(*there)).item_steps
+    assert found[DNS].status == "observed"
+    assert found[UPDATE].gate == () or DNS not in found[UPDATE].gate
+    assert any("step 5" in reason for reason in found[MARK].reasons)
+
+
 def test_what_was_seen_in_another_namespace_is_stale_and_the_records_are_not():
     there = [*FILLED, *AT_FIRST]
     assert settled(view_of(snapshot_of(*there), DNS)) is True

@@ -85,10 +85,12 @@ class ClusterProber(ClusterAsker):
             made = True
             looked = await self._ended(namespace, name, token, hosts)
         except BaseException as error:
-            taken = isinstance(error, Problem) and error.code == "cluster-conflict"
-            left: Problem | None = (
-                None if taken else await _to_the_end(self._removed(namespace, name, mark, made, ended))
-            )
+            code = error.code if isinstance(error, Problem) and not made else ""
+            if code in _REFUSED:
+                ended()  # the API answered, and made none
+            if code in _REFUSED or code == _TAKEN:
+                raise
+            left = await _to_the_end(self._removed(namespace, name, mark, made, ended))
             if left and isinstance(error, Problem):
                 left.detail = f"{left.detail}\n{error}\n{error.detail}"
                 raise left from error
@@ -179,6 +181,10 @@ class ClusterProber(ClusterAsker):
             detail=why.detail,
             exit_code=EXIT_NOT_YET,
         )
+
+
+_REFUSED = frozenset(("cluster-forbidden", "probe-pod-refused", "probe-no-release"))
+_TAKEN = "cluster-conflict"  # a pod of that name is somebody else's
 
 
 async def _to_the_end(doing: Coroutine[None, None, T]) -> T:

@@ -702,10 +702,10 @@ async def test_a_pods_end_is_said_only_when_it_is_known(
     ],
 )
 async def test_a_policy_is_told_from_a_missing_right(
-    message: str, code: str, pretender: tuple[Pretender, ClusterProber], process: SdkProcess
+    message: str, code: str, pretender: tuple[Pretender, ClusterProber]
 ):
     one, prober = pretender
     one.refuse_pod = web.json_response({"kind": "Status", "message": message}, status=403)
-    target = Target(prober._kubeconfig or "", CONTEXT)
-    problem = await refused(process.call(cluster_probe_calls.create, target, "default", {}, timeout=30))
-    assert problem.code == code
+    said, saying = listener()
+    assert (await refused(prober.by_pod("dpe", "default", (HOST,), **saying))).code == code
+    assert said == ["started", "ended"], "the API answered, and made none"
