@@ -213,7 +213,8 @@ class LiveReviewPage(ReviewPage):
             return
         yield "", look.found.text, PLAIN
         if look.recorded is not None and not look.current:
-            yield "", "What was recorded was found for other values, so nothing is compared with it.", "$warning"
+            why = "What was recorded was found for other values or in another cluster; nothing is compared with it."
+            yield "", why, "$warning"
         if look.found.todo and look.verdict != "good":
             yield "Do next", look.found.todo, PLAIN
         for seen in look.found.evidence:

@@ -75,6 +75,13 @@ class Again:
         return self.found.verdict if self.found else NOT_REPEATED
 
     @property
+    def is_bad(self) -> bool:
+        """Whether it is bad, or worse than recorded. What only advises is not, where the last word was recorded as good
+        and stands: it is not repeated here, and an auditor's machine may be answered otherwise."""
+        outvoted = self.settled and not self.check.decides
+        return not outvoted and (self.verdict == BAD or self.difference == WORSE)
+
+    @property
     def difference(self) -> str:
         """AS_RECORDED, OTHER_ANSWER, BETTER, WORSE, NOT_RECORDED, NOT_REPEATED or `could not look`."""
         if self.found is None:
@@ -244,7 +251,7 @@ def _beside(view: View, check: Check, found: Mapping[tuple[str, tuple[str, ...],
     place = (view.step.id, view.items, check.id)
     # Of any age: it is looked at again.
     current = current_finding(view, check) is not None
-    good = settled(view) is True
+    good = settled(replace(view, now=now())) is True
     return Again(view.step, view.items, check, last_finding(view, check), current, found.get(place), good)
 
 
@@ -339,13 +346,9 @@ def _unknown(kind: str, pinned: Mapping[str, str | None] | None, problem: Proble
 
 def exit_code(live: Live) -> int:
     """1 when something is bad or worse than recorded, 3 when something that decides is not yet so or could not be
-    looked at, else 0. What only advises counts when it is bad, but not where the last word was good when it was
-    recorded: it is not repeated here, and an auditor's machine may be answered otherwise. What is not repeated does not
-    count."""
-    for look in live.looks:
-        outvoted = not look.check.decides and look.settled
-        if (look.verdict == BAD or look.difference == WORSE) and not outvoted:
-            return EXIT_BAD
+    looked at, else 0. What is not repeated does not count."""
+    if any(look.is_bad for look in live.looks):
+        return EXIT_BAD
     unsure = any(look.check.decides and look.verdict in (NOT_YET, COULD_NOT_LOOK) for look in live.looks)
     return EXIT_NOT_YET if unsure or any(pin.state == OTHER for pin in live.pins) else EXIT_OK
 
@@ -381,6 +384,7 @@ def _check(look: Again) -> dict[str, Any]:
         "title": look.check.title,
         "proves": look.check.decides,
         "difference": look.difference,
+        "bad": look.is_bad,
         "verdict": look.verdict,
         "text": look.found.text if look.found else _NOT_REPEATED_TEXT,
         "todo": look.found.todo if look.found else "",

@@ -125,11 +125,10 @@ def counts(document: Document) -> tuple[Row, ...]:
 
 
 def alarms(document: Document) -> Part:
-    """What must not be missed: what is worse by now, where somebody looked again; then the worst first."""
-    again = document["live"]["checks"] if document.get("live") else ()
-    worse = [check for check in again if check["difference"] == _WORSE]
+    """What must not be missed: what is bad by now, where somebody looked again; then the worst first."""
+    again = [check for check in document["live"]["checks"] if check["bad"]] if document.get("live") else []
     found = (
-        *(Part(f"{_where(check)}: {check['title']}, looked at again: {check['text']}", _WORSE) for check in worse),
+        *(Part(f"{_where(one)}: {one['title']}, looked at again: {one['text']}", _word(one)) for one in again),
         *(Part(f"{one['where']}: {one['text']}", one["kind"]) for one in document["alarms"]),
     )
     return Part("What must not be missed", parts=found, empty="Nothing failed, is stale, or was left unobserved.")
@@ -310,6 +309,11 @@ def _named_facts(facts: Mapping[str, str | None] | None) -> str:
     return ", ".join(f"{name} {value or 'unknown'}" for name, value in (facts or {}).items())
 
 
+def _word(check: Mapping[str, Any]) -> str:
+    """The worse of its two words: than what was recorded, or what it is."""
+    return _WORSE if check["difference"] == _WORSE else str(check["verdict"])
+
+
 def _where(check: Mapping[str, Any]) -> str:
     return " ".join((f"step {check['number']}", *(name.partition("/")[2] for name in check["items"])))
 
@@ -318,7 +322,7 @@ def _again(check: Mapping[str, Any]) -> Part:
     before = check["recorded"]
     recorded = "never"
     if before is not None:
-        others = "" if before["current"] else ", for other values"
+        others = "" if before["current"] else ", for other values or another cluster"
         recorded = f"{before['verdict']}, {before['text']}; {before['ts']}{others}"
     return Part(
         f"{_where(check)}: {check['title']}",

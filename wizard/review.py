@@ -544,7 +544,7 @@ def _item_step(state: _State, step: Step | None, place: ItemStep) -> dict[str, A
         "owner": _owner(step, snapshot.mode) if step else None,
         "never_observed": place in state.unseen if step else None,
         "route": {"route": route.data.route, **_who(route)} if route else None,
-        "rests_on": [{"name": name, "value": value} for name, value in view.inputs()] if view else [],
+        "rests_on": [{"name": name, "value": value} for name, value in _inputs(view)] if view else [],
         "attestations": [_attestation(view, record) for key, record in snapshot.attestations.items() if key[:2] == at],
         "waivers": [_waiver(view, snapshot.waivers[at], mine.unproven if mine else None)]
         if at in snapshot.waivers
@@ -560,6 +560,11 @@ def _item_step(state: _State, step: Step | None, place: ItemStep) -> dict[str, A
             if (change.started.data.step, tuple(change.started.data.items)) == at
         ],
     }
+
+
+def _inputs(view: View) -> list[tuple[str, str]]:
+    """What the evidence of any check of the view's step rests on."""
+    return sorted({*view.inputs(), *(pair for check in view.step.checks for pair in view.inputs_of(check))})
 
 
 def _owner(step: Step, mode: str) -> str:

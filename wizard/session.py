@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -753,10 +754,14 @@ async def _finding(check: Check, view: View, readers: Readers, told: Callable[[P
 def _answer(found: Found) -> tuple[object, ...]:
     """What makes a finding the same as the last one: verdict, fingerprint, answer hashes, identities.
 
-    Without evidence its words are all there is: why it could not be looked at, and what to do about that.
+    Without evidence its words are all there is: why it could not be looked at, and what to do about that. Seconds to
+    wait and names of short-lived pods in them are others every time, and no news.
     """
     seen = tuple((one.sha256, one.identity) for one in found.evidence)
-    return found.verdict, found.fingerprint, seen or (found.text, found.todo)
+    return found.verdict, found.fingerprint, seen or tuple(_VARIES.sub("#", one) for one in (found.text, found.todo))
+
+
+_VARIES = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")
 
 
 def _age(recorded: Recorded[Found]) -> float:

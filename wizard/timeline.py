@@ -270,7 +270,8 @@ class Timeline:
         view = self._views.get((data.step, data.items))
         if view is None:
             return "an item or step that is not part of the setup now" if self._guide else ""
-        inputs = view.inputs()
+        check = data.check if isinstance(data, Found) else ""
+        inputs = view.inputs_of(next((one for one in view.step.checks if one.id == check), None))
         if self._same_inputs(data):
             named = [f"{self._label(name)} {value}" for name, value in inputs if value]
             return f"{', '.join(named)}; unchanged since" if named else "no inputs"

@@ -173,16 +173,21 @@ class View:
                 pairs.append((f"{owner}.{key}" if owner else key, value))
         return sorted(pairs)
 
+    def inputs_of(self, proof: Check | Attestation | None) -> list[tuple[str, str]]:
+        """What a finding of that check, or a confirmation, rests on: `inputs`, and what the check uses beside them."""
+        uses = proof.uses if isinstance(proof, Check) else ()
+        return sorted([*self.inputs(), *self._inputs(uses)]) if uses else self.inputs()
+
     def fingerprint_of(self, proof: Check | Attestation) -> str:
         """The fingerprint that a finding of a check, or a confirmation of a text, must have to count now."""
-        return self.fingerprint(proof.id, proof.revision, proof.uses if isinstance(proof, Check) else ())
+        return self._fingerprint(proof.id, proof.revision, self.inputs_of(proof))
 
-    def fingerprint(self, what: str, revision: int, uses: Sequence[str] = ()) -> str:
-        """SHA-256 of canonical JSON [guide, step, items, check or text id, revision, inputs] (DESIGN.md section 3).
+    def fingerprint(self, what: str, revision: int) -> str:
+        """The fingerprint of what was done for the step's inputs, for one that is neither a check nor a text."""
+        return self._fingerprint(what, revision, self.inputs())
 
-        `uses`: fields that count beside the step's inputs.
-        """
-        inputs = sorted([*self.inputs(), *self._inputs(uses)]) if uses else self.inputs()
+    def _fingerprint(self, what: str, revision: int, inputs: Sequence[tuple[str, str]]) -> str:
+        """SHA-256 of canonical JSON [guide, step, items, check or text id, revision, inputs] (DESIGN.md section 3)."""
         document = [self.guide.id, self.step.id, list(self.items), what, revision, inputs]
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -29,6 +29,7 @@ from state.events import (
     ModeSet,
     ProofWaived,
 )
+from state.problem import EXIT_BAD, EXIT_OK
 from state.snapshot import RecordedFinding
 from tests.report_forms import Shown, squeezed, untold
 from tests.setups import GUIDE as GUIDE_REF
@@ -206,6 +207,20 @@ def test_what_is_worse_by_now_is_said_first():
         assert on_top.startswith(
             squeezed("✗ worse step 5 dpe-01 pe-weu: Azure's DNS records, looked at again: it is 52.0.0.1")
         )
+
+
+def test_what_is_said_first_of_a_look_again_is_what_its_exit_code_says():
+    (step,) = [one for one in GUIDE.steps if one.id == "dns"]
+    (advice,) = [one for one in step.checks if one.id == "resolver-here"]
+    public = proof(DNS, advice.id, BAD, text="still public")
+
+    def told(*, settled: bool) -> tuple[int, bool]:
+        found = Live(NOW, EnvironmentSet(), (), (Again(step, DNS.items, advice, None, True, public, settled),))
+        document = {**report(journal_of(*OPENING), GUIDE), "live": live.document(found)}
+        return live.exit_code(found), "looked at again: still public" in as_text(document)
+
+    assert told(settled=False) == (EXIT_BAD, True), "also what was never recorded"
+    assert told(settled=True) == (EXIT_OK, False), "an auditor outside the network is rightly answered otherwise"
 
 
 def test_public_traffic_is_said_first():

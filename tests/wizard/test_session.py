@@ -281,6 +281,10 @@ async def test_why_it_could_not_be_looked_at_is_news_when_it_is_another_reason(t
     assert await seen() == (2, "The credentials have expired.", "Log in again.")
     cluster.failure = Problem("cluster-unauthorized", "The credentials have expired.", todo="Run `az login`.")
     assert await seen() == (3, "The credentials have expired.", "Run `az login`.")
+    cluster.failure = Problem("cluster-busy", "The pod probe-4f0c2a is left.", todo="Wait 17 seconds.")
+    assert (await seen())[0] == 4
+    cluster.failure = Problem("cluster-busy", "The pod probe-9e11bd is left.", todo="Wait 4 seconds.")
+    assert (await seen())[0] == 4, "what is another one each time is no news"
 
 
 async def test_an_unchanged_finding_is_written_again_after_a_quarter_of_an_hour(session: Session, tmp_path: Path):

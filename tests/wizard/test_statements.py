@@ -182,6 +182,19 @@ def test_a_secret_that_somebody_wrote_in_is_not_shown():
     assert "hunter2" not in told.text and rows(told, "Value") == ["(a secret, not shown)"]
 
 
+def test_what_a_look_inside_rests_on_is_named_too():
+    inside, moved = (
+        proof(DNS, "cluster-lookup", "good", seen()),
+        FieldSet(item="dpe/dpe-01", field="release", value="other"),
+    )
+    assert "dpe-01 Release dpe-01" in rows(last(inside), "Relies on")[0]
+    (told,) = rows(of(inside, moved).statements[-2], "Relies on")
+    assert told.startswith("changed since: dpe-01 Release (event ")
+    document = report(journal_of(*OPENING, inside), GUIDE)
+    (place,) = [one for step in document["steps"] for one in step["items"] if one["where"] == "step 5 dpe-01 pe-weu"]
+    assert {"name": "dpe/dpe-01.release", "value": "dpe-01"} in place["rests_on"]
+
+
 def test_a_cleared_input_is_a_changed_one():
     cleared = FieldSet(item="endpoint/pe-weu", field="private_ip", value=None)
     found = of(confirmed(ENDPOINT), cleared).statements[-2]
