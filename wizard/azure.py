@@ -268,7 +268,8 @@ class AzureWriter(Protocol):
         ...
 
     async def set_a_record(self, record: ARecord, *, replacing: ARecord | None) -> None:
-        """Writes the whole record set: a new one only when there is none, else only over `replacing`."""
+        """Writes the whole record set: a new one only when there is none, else only over `replacing`, whose metadata
+        stays."""
         ...
 
     async def operation(self, resource_id: str) -> Operation:

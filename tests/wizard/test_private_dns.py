@@ -292,6 +292,18 @@ async def test_a_record_that_changes_between_plan_and_write_is_not_replaced(make
     assert step.answers(DPM) == (STRANGER,) and step.outcomes() == ["failed"]
 
 
+async def test_a_record_that_is_replaced_keeps_its_ttl_as_the_commands_shown_do(make):
+    """`add-record` and `remove-record` leave the TTL as it is; so do the write and what undoes it."""
+    step = make()
+    step.world.zone_there(DPM, VNET, apex=(STRANGER,))
+    step.world.zone_there(MINIO, VNET, apex=(IP,))
+    plan = await step.plan()
+    await step.apply(plan)
+    assert step.world.records[zone_id(DPM).lower(), "@"] == ARecord(zone_id(DPM), "@", (IP,), 3600)
+    assert "--ttl" not in " ".join(plan.commands)
+    assert plan.undo == f"set @ in {DPM} to {STRANGER} again"
+
+
 # ---------------------------------------------------------------- several endpoints, several DPEs, several VNets
 
 

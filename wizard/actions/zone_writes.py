@@ -27,7 +27,8 @@ from wizard.azure import FAILED as PROVISIONING_FAILED
 from wizard.azure import SUCCEEDED, ARecord, AzureReader, AzureWriter, Zone, ZoneLink
 
 TTL = 300
-"""Seconds that a record may be remembered: an endpoint made anew may have another address."""
+"""Seconds that a new record may be remembered: an endpoint made anew may have another address. One that is there keeps
+what its owner chose, as it does with the commands that are shown."""
 
 ZONE, LINK, RECORD = "create zone", "create link", "set record"
 """What a write does, as the journal keeps it."""
@@ -90,7 +91,7 @@ def _link_step(zone: Zone, network: str, name: str) -> ZoneStep:
 
 def _record_step(target: Target, place: Place) -> ZoneStep:
     zone, name, before = place.zone, place.name, place.record
-    record = ARecord(zone.id, name, target.wanted, TTL)
+    record = ARecord(zone.id, name, target.wanted, before.ttl if before else TTL)
     where = ("--zone-name", zone.name)
     old = before.addresses if before else ()
     commands = [] if before else [_dns("record-set a", "create", zone, *where, "--name", name, "--ttl", str(TTL))]

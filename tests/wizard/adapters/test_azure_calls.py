@@ -875,6 +875,22 @@ def test_a_record_is_written_new_or_over_what_was_seen(arm):
     changes.set_a_record(writer, record, before)
     assert arm.seen[-1].headers["If-Match"] == "e1"
     assert "If-None-Match" not in arm.seen[-1].headers
+    assert arm.seen[-1].body == {"properties": {"ttl": 60, "aRecords": [{"ipv4Address": "10.0.0.5"}]}}
+
+
+def test_what_others_noted_at_a_record_is_sent_back_with_it(arm):
+    """A PUT replaces the whole record set: metadata that is not in it is gone."""
+    writer, note = arm.target(read_only=False), "x" * 1024
+    there = record_set("10.0.0.4")
+    there["properties"]["metadata"] = {"owner": "dns-team", "note": note}
+    arm.on("GET", RECORD, Reply(there))
+    arm.on("PUT", RECORD, Reply(there))
+    changes.set_a_record(writer, ARecord(ZONE, "@", ("10.0.0.5",), 300), ARecord(ZONE, "@", ("10.0.0.4",), 300))
+    assert arm.seen[-1].body["properties"] == {
+        "ttl": 300,
+        "aRecords": [{"ipv4Address": "10.0.0.5"}],
+        "metadata": {"owner": "dns-team", "note": note},
+    }
 
 
 def test_a_record_that_somebody_changed_is_kept(arm):
