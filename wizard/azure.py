@@ -240,12 +240,14 @@ class AzureReader(Protocol):
 
     async def zones(self, subscription: str) -> tuple[Zone, ...]: ...
 
-    async def zone_links(self, zone_id: str) -> tuple[ZoneLink, ...]: ...
+    async def zone_links(self, zone_id: str) -> tuple[ZoneLink, ...]:
+        """The links of a zone to VNets; none when there is no zone."""
+        ...
 
     async def a_record(self, zone_id: str, name: str) -> ARecord | None: ...
 
     async def a_records(self, zone_id: str) -> tuple[ARecord, ...]:
-        """All A record sets of a zone."""
+        """All A record sets of a zone; none when there is no zone."""
         ...
 
 

@@ -828,6 +828,32 @@ async def test_a_zone_that_somebody_deletes_before_the_next_start_is_made_by_the
     assert step.answers(DPM) == step.answers(MINIO) == (IP,)
 
 
+@pytest.mark.parametrize("does", ["create_zone", "set_a_record", "create_link"])
+async def test_a_change_whose_zone_goes_away_before_the_next_start_ends_and_the_plan_starts_afresh(make, does: str):
+    """Also one with something there before it: an end that can't be told would keep the step from being run."""
+    step = make()
+    plan = await step.plan()
+    send = getattr(step.world, does)
+
+    async def and_die(*about: Any, **more: Any) -> None:
+        await send(*about, **more)
+        raise Died
+
+    setattr(step.world, does, and_die)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    delattr(step.world, does)
+    step.world._work.clear()
+    for kept in (step.world.zones_, step.world.links, step.world.records):
+        kept.clear()
+    (change,) = step.session.interrupted()
+    await step.session.resume(change, step.moments.append)
+    assert step.outcomes()[-1] == "cancelled" and step.session.interrupted() == ()
+    assert signs(await step.plan()) == ["+"] * 6
+    await step.apply()
+    assert step.answers(DPM) == step.answers(MINIO) == (IP,)
+
+
 async def test_a_zone_that_shows_itself_late_is_waited_for_by_the_next_start(tmp_path: Path):
     """It is not in the list while Azure makes it, and nobody knows the operation any more: that is not its end."""
     world = World()

@@ -311,10 +311,11 @@ def zones(target: Target, subscription: str) -> tuple[Zone, ...]:
 
 
 def zone_links(target: Target, zone_id: str) -> tuple[ZoneLink, ...]:
-    """The links of a zone to VNets."""
+    """The links of a zone to VNets; none when there is no zone."""
     subscription, group, zone = ask.parts(zone_id, "privateDnsZones")
     with ask.explained(target) as clients:
-        found = ask.pages(clients.dns(target, subscription).virtual_network_links.list(group, zone))
+        client = clients.dns(target, subscription).virtual_network_links
+        found = ask.or_none(lambda: ask.pages(client.list(group, zone)))
     return tuple(
         ZoneLink(
             id=text_at(one, "id"),
@@ -324,7 +325,7 @@ def zone_links(target: Target, zone_id: str) -> tuple[ZoneLink, ...]:
             state=text_at(one, "properties", "virtualNetworkLinkState"),
             provisioning=text_at(one, "properties", "provisioningState"),
         )
-        for one in found
+        for one in found or ()
     )
 
 

@@ -721,6 +721,18 @@ def test_zones_links_and_records(arm):
     assert calls.a_record(arm.target(), ZONE, "@") is None
 
 
+@pytest.mark.parametrize("code", ["ResourceNotFound", "ParentResourceNotFound", "ResourceGroupNotFound"])
+def test_a_zone_that_is_not_there_has_no_links_and_no_records(arm, code: str):
+    """Else nobody could tell how a change ended whose zone was deleted since."""
+    for path in (f"{ZONE}/virtualNetworkLinks", RECORD, f"{ZONE}/A"):
+        arm.on("GET", path, error(code, "It could not be found.", status=404))
+    assert calls.zone_links(arm.target(), ZONE) == ()
+    assert calls.a_records(arm.target(), ZONE) == ()
+    assert calls.a_record(arm.target(), ZONE, "@") is None
+    arm.on("GET", f"{ZONE}/virtualNetworkLinks", error("SubscriptionNotFound", "There is no such one.", status=404))
+    assert refused(lambda: calls.zone_links(arm.target(), ZONE)).code == "azure-subscription-unknown"
+
+
 @pytest.mark.parametrize(
     "bad",
     ["", "..", "/", f"{ONE}/x", f"{ONE}\n", ONE.replace("rg-dpe", ".."), ONE.replace("rg-dpe", "a%2Fb"), f"{ONE}?x=1"],
