@@ -52,8 +52,16 @@ class Step5:
     async def apply(self, plan: Plan | None = None, place: ItemStep = DNS) -> None:
         await self.session.apply(place, plan or await self.plan(place), self.moments.append)
 
-    def endpoint(self, name: str, network: str = VNET, address: str = "10.20.1.5", dpe: str = "dpe-01") -> ItemStep:
-        """A further endpoint, in a VNet, for a DPE; where its records are made."""
+    def endpoint(
+        self,
+        name: str,
+        network: str = VNET,
+        address: str = "10.20.1.5",
+        dpe: str = "dpe-01",
+        *,
+        done: bool = True,
+    ) -> ItemStep:
+        """A further endpoint, in a VNet, for a DPE; where its records are made. `done`: it is said to be Approved."""
         session, item = self.session, f"endpoint/{name}"
         session.add_item("endpoint", name)
         session.link(f"dpe/{dpe}", item)
@@ -65,7 +73,8 @@ class Step5:
             *(("private_ip", address), ("endpoint_id", id)),
         ):
             assert session.set_field(item, key, text).parsed.ok, key
-        attest_until(session, "resource-id")
+        if done:
+            attest_until(session, "resource-id")
         return ItemStep("dns", (f"dpe/{dpe}", item))
 
     def dpe(self, name: str) -> None:
@@ -348,6 +357,65 @@ async def test_an_ipv6_address_of_another_endpoint_is_in_no_a_record(make):
     step = make()
     step.endpoint("pe-two", address="fd00::4")
     assert (await step.plan()).changes[1].text.endswith(f": {IP}")
+
+
+async def test_nobody_is_sent_to_an_endpoint_that_is_not_proven_yet(make):
+    """Its address is known while its connection is Pending. Half of the DPE's connections would go nowhere."""
+    step = make()
+    two = step.endpoint("pe-two", done=False)
+    plan = await step.plan()
+    assert plan.changes[1].text.endswith(f"record @ in {DPM}: {IP}") and "10.20.1.5" not in " ".join(plan.commands)
+    (note,) = plan.notes
+    assert "10.20.1.5 of pe-two is left out: step 3 pe-two is not done (to do)" in note
+    assert "run this step for pe-two" in note
+    await step.apply(plan)
+    assert step.answers(DPM) == step.answers(MINIO) == (IP,)
+    plan = await step.plan()
+    assert plan.empty and plan.notes == ()
+    attest_until(step.session, "resource-id")
+    assert (await step.plan()).empty, "the first still answers"
+    await step.apply(place=two)
+    assert step.answers(DPM) == step.answers(MINIO) == (IP, "10.20.1.5")
+
+
+async def test_an_address_that_a_record_holds_is_not_taken_out_for_want_of_proof(make):
+    """It was put there when it was proven, or by somebody who knows; the check takes it as right, too."""
+    step = make()
+    step.endpoint("pe-two", done=False)
+    step.endpoint("pe-three", address="10.20.1.6", done=False)
+    step.world.zone_there(DPM, VNET, apex=("10.20.1.5",))
+    step.world.zone_there(MINIO, VNET, apex=(IP, "10.20.1.5"))
+    plan = await step.plan()
+    assert plan.obstacle is None and plan.changes[1].text.endswith(f"10.20.1.5 to {IP}, 10.20.1.5")
+    assert signs(plan) == ["=", "~", "=", "=", "=", "="]
+    (note,) = plan.notes
+    assert "10.20.1.6 of pe-three is left out" in note
+    await step.apply(plan)
+    assert step.answers(DPM) == (IP, "10.20.1.5")
+
+
+async def test_an_address_of_two_endpoints_is_written_when_one_of_them_is_proven(make):
+    step = make()
+    step.endpoint("pe-two")
+    step.endpoint("pe-three", done=False)
+    plan = await step.plan()
+    assert plan.changes[1].text.endswith(f": {IP}, 10.20.1.5") and plan.notes == ()
+
+
+async def test_two_dpes_take_nothing_from_each_other_while_an_endpoint_is_not_proven(make):
+    step = make()
+    two = step.endpoint("pe-two")
+    await step.apply()
+    step.dpe("dpe-02")
+    for name in ("pe-weu", "pe-two"):
+        step.session.link("dpe/dpe-02", f"endpoint/{name}")
+    step.session.set_field("endpoint/pe-two", "subnet", f"{VNET}/subnets/snet-other")
+    for dpe in ("dpe-01", "dpe-02"):
+        assert (await step.plan(ItemStep("dns", (f"dpe/{dpe}", "endpoint/pe-weu")))).empty
+    step.session.unlink("dpe/dpe-02", "endpoint/pe-two")
+    obstacle = (await step.plan(ItemStep("dns", ("dpe/dpe-02", "endpoint/pe-weu")))).obstacle
+    assert obstacle and "dpe-01 with pe-two needs 10.20.1.5" in obstacle.what
+    assert step.answers(DPM) == (IP, "10.20.1.5") and (await step.plan(two)).empty
 
 
 async def test_the_clusters_vnet_is_linked_and_not_the_endpoints(make):

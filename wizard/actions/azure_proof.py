@@ -287,7 +287,7 @@ def judge_place(target: Target, place: Place) -> Verdict:
         return BAD, text, "Run this step: it adds the record."
     addresses = ", ".join(place.record.addresses) or "nothing"
     if not target.right(place.record):
-        text = f"{place.host} is {addresses} in zone {zone}, not {', '.join(target.wanted)}"
+        text = f"{place.host} is {addresses} in zone {zone}, not {', '.join(target.addresses(place.record))}"
         return BAD, text, "Run this step: its plan says what replacing means."
     if not is_linked(place.link):
         return NOT_YET, f"the link of zone {zone} to {network} is {place.link.state}", "Look again in a minute."

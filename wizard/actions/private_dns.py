@@ -97,6 +97,7 @@ class PrivateDns:
                 *found.notes,
                 *_network_notes(network, label),
                 *_peering_notes(target),
+                *_left_out_notes(target, places),
                 *_shared_notes(target, places),
                 *_parent_notes(target, places),
                 *(await _notes(azure, target, planned) if planned else ()),
@@ -217,7 +218,7 @@ def _stranger(target: Target, place: Place, label: str) -> str:
     return (
         f"The record {place.name} in zone {place.zone.name} (resource group {group_of(place.zone.id)}) holds "
         f"{', '.join(place.record.addresses)}, TTL {place.record.ttl} s: {whose}{shared} Replacing it sends everybody "
-        f"who asks for {place.host} to {', '.join(target.wanted)}."
+        f"who asks for {place.host} to {', '.join(target.addresses(place.record))}."
     )
 
 
@@ -236,7 +237,7 @@ def _changes(target: Target, place: Place) -> tuple[Change, ...]:
     zone, network, subscription = place.zone, last_name(target.network), subscription_of(place.zone.id)
     elsewhere = "" if subscription.lower() == target.subscription.lower() else f" of subscription {subscription}"
     where = f"{zone.name} in {group_of(zone.id)}{elsewhere}"
-    addresses = ", ".join(target.wanted)
+    addresses = ", ".join(target.addresses(place.record))
     changes = [Change(SAME if place.exists else CREATE, f"zone {where}")]
     record = f"record {place.name} in {zone.name}"
     if place.record is None:
@@ -290,11 +291,22 @@ def _peering_notes(target: Target) -> tuple[str, ...]:
     )
 
 
+def _left_out_notes(target: Target, places: Sequence[Place]) -> tuple[str, ...]:
+    """Says which of the item's endpoints nobody is sent to yet, where a record is written."""
+    written = [place.record for place in places if not target.right(place.record)]
+    left_out = dict.fromkeys(one for record in written for one in target.left_out(record))
+    return tuple(
+        f"{one.address} of {one.who} is left out: {one.why}, and what is sent to an endpoint that does not answer goes "
+        f"nowhere. When that is done, run this step for {one.who}: it adds the address."
+        for one in left_out
+    )
+
+
 def _shared_notes(target: Target, places: Sequence[Place]) -> tuple[str, ...]:
     """Says where a record that is written is an answer for other VNets, too."""
     return tuple(
         f"zone {place.zone.name} is linked to {', '.join(last_name(one) for one in place.others)} as well: "
-        f"{place.host} resolves to {', '.join(target.wanted)} there, too."
+        f"{place.host} resolves to {', '.join(target.addresses(place.record))} there, too."
         for place in places
         if place.exists and place.others and _becomes_ours(target, place)
     )

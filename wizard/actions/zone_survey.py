@@ -24,6 +24,7 @@ from wizard.actions.azure_facts import (
 )
 from wizard.azure import ARecord, AzureReader, Subscription, Zone, ZoneLink
 from wizard.relations import Relations
+from wizard.status import SetupStatus, derive, gate_of, names
 from wizard.text import one_line
 from wizard.together import together
 from wizard.view import View, item_steps
@@ -67,11 +68,22 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Unproven:
+    """An address that is wanted and not written: what it waits for is not done. `who` is its endpoint's name, `why`
+    says what it waits for."""
+
+    address: str
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """What is wanted: which hosts resolve in which VNet to what. New zones go into `group` of `subscription`.
 
     `own`: the address of the endpoint this is about; `wanted`: of all endpoints of the same item whose record serves
-    that VNet. `homes`: other VNets that these endpoints are in. `claims`: what the setup's other pairs of items want.
+    that VNet; `unproven`: those of them that may not answer, such as of an endpoint that is Pending. `homes`: other
+    VNets that these endpoints are in. `claims`: what the setup's other pairs of items want.
     """
 
     hosts: tuple[str, ...]
@@ -82,10 +94,21 @@ class Target:
     wanted: tuple[str, ...]
     homes: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
+    unproven: tuple[Unproven, ...] = ()
 
     def right(self, record: ARecord | None) -> bool:
         """Whether a record sends a host to the item's endpoints alone, this one among them."""
         return record is not None and self.own in record.addresses and set(record.addresses) <= set(self.wanted)
+
+    def addresses(self, record: ARecord | None) -> tuple[str, ...]:
+        """What the record is to hold, given what it holds now: all that is wanted, but for what is left out."""
+        left_out = {one.address for one in self.left_out(record)}
+        return tuple(address for address in self.wanted if address not in left_out)
+
+    def left_out(self, record: ARecord | None) -> tuple[Unproven, ...]:
+        """The addresses that nobody is sent to yet. One that the record holds stays: it was put there before."""
+        held = record.addresses if record else ()
+        return tuple(one for one in self.unproven if one.address not in held)
 
     def claimed(self, record: ARecord, host: str) -> tuple[Claim, ...]:
         """Who else of the setup wants an address that the record holds and that is not wanted here."""
@@ -117,7 +140,32 @@ def target_of(view: View, keys: Keys) -> Target:
         wanted=tuple(sorted({own, *(address for address in others if _is_ipv4(address))})),
         homes=_distinct(home for home in homes if home and not same_id(home, network)),
         claims=_claims(view, keys),
+        unproven=_unproven(view, keys, own, serving),
     )
+
+
+def _unproven(view: View, keys: Keys, own: str, serving: Sequence[View]) -> tuple[Unproven, ...]:
+    """The addresses of other endpoints for which this very step still waits.
+
+    An address is known as soon as the endpoint is there, and answers only when its connection is Approved: the gate
+    knows. Half of the connections would go nowhere.
+    """
+    others = [one for one in serving if _is_ipv4(address := one.value(keys.address)) and address != own]
+    if not others:
+        return ()
+    relations = view.relations or Relations(view.guide, view.snapshot)
+    status: SetupStatus = relations.once(("status", view.now), lambda: derive(view.guide, view.snapshot, view.now))
+    waiting, answering = list[Unproven](), set[str]()
+    for other in others:
+        one = replace(other, relations=relations)
+        address, gate = one.value(keys.address), gate_of(one, status.item_steps, status.steps)
+        stands = next((found.status for place in gate if (found := status.item_steps.get(place))), "")
+        if gate:
+            why = f"{names(one, gate)} is not done{f' ({stands})' if stands else ''}"
+            waiting.append(Unproven(address, one.name(view.guide.fields()[keys.address].owner or ""), why))
+        else:
+            answering.add(address)
+    return tuple(one for one in waiting if one.address not in answering)
 
 
 def _serving(view: View, keys: Keys) -> tuple[View, ...]:

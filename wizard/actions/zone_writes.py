@@ -91,7 +91,7 @@ def _link_step(zone: Zone, network: str, name: str) -> ZoneStep:
 
 def _record_step(target: Target, place: Place) -> ZoneStep:
     zone, name, before = place.zone, place.name, place.record
-    record = ARecord(zone.id, name, target.wanted, before.ttl if before else TTL)
+    record = ARecord(zone.id, name, target.addresses(before), before.ttl if before else TTL)
     where = ("--zone-name", zone.name)
     old = before.addresses if before else ()
     commands = [] if before else [_dns("record-set a", "create", zone, *where, "--name", name, "--ttl", str(TTL))]
