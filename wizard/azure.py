@@ -20,6 +20,9 @@ NO_POLICIES = "Disabled"
 FORBIDDEN = "forbidden"
 """Code of the Problem for what may not be read or changed."""
 
+THROTTLED = "azure-throttled"
+"""Code of the Problem for an Azure that asks to slow down; its `wait` is how long, where Azure says so."""
+
 APPROVED, PENDING, REJECTED, DISCONNECTED = "Approved", "Pending", "Rejected", "Disconnected"
 """Connection states of a Private Endpoint; Azure may say others, which are shown as they are."""
 

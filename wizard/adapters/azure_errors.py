@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
-from wizard.azure import FORBIDDEN
+from wizard.azure import FORBIDDEN, THROTTLED
 from wizard.secret import MASK
 from wizard.sign_in import login_commands
 
@@ -246,7 +246,7 @@ _RULES: tuple[Rule, ...] = (
     Rule(
         "TooManyRequests SubscriptionRequestsThrottled ResourceRequestsThrottled RequestsThrottled OperationThrottled"
         " TooManyRequestsReceived RateLimitExceeded",
-        "azure-throttled",
+        THROTTLED,
         "Azure asks to slow down.",
         "Too many requests came to this subscription, from us or others.",
         "Wait {wait}, then look again.",
@@ -386,7 +386,7 @@ def explain(failure: Failure, asked: Asked | None = None) -> Problem:
                 return _by_rule(rule, message, failure, asked, detail)
     # From here on no code is known, so the status may tell a little.
     if failure.status == 429:
-        throttled = next(rule for rule in _RULES if rule.code == "azure-throttled")
+        throttled = next(rule for rule in _RULES if rule.code == THROTTLED)
         return _by_rule(throttled, "", failure, asked, detail)
     if failure.status == 401:
         refused = next(rule for rule in _RULES if rule.code == TOKEN_REFUSED)
@@ -528,7 +528,7 @@ def _by_rule(rule: Rule, message: str, failure: Failure, asked: Asked, detail: s
     if found:
         facts.update(found.groupdict())
     what, means, todo = (part.format_map(facts) for part in (rule.what, rule.means, rule.todo))
-    return Problem(rule.code, what, means=means, todo=todo, detail=detail, exit_code=rule.exit_code)
+    return Problem(rule.code, what, means=means, todo=todo, detail=detail, exit_code=rule.exit_code, wait=failure.wait)
 
 
 def _unknown(failure: Failure, detail: str) -> Problem:

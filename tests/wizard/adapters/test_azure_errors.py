@@ -243,5 +243,6 @@ print([name for name in sys.modules if name.partition(".")[0] in ("azure", "msal
 
 
 def test_problems_survive_the_pipe_between_the_processes():
-    problem = explain(Failure("AuthorizationFailed", "m"))
-    assert vars(Problem(**vars(problem))) == vars(problem)
+    for problem in (explain(Failure("AuthorizationFailed", "m")), explain(Failure("TooManyRequests", wait=30))):
+        assert vars(Problem(**vars(problem))) == vars(problem)
+    assert problem.wait == 30
