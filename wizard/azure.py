@@ -29,6 +29,9 @@ APPROVED, PENDING, REJECTED, DISCONNECTED = "Approved", "Pending", "Rejected", "
 SUCCEEDED, UPDATING, FAILED, DELETING = "Succeeded", "Updating", "Failed", "Deleting"
 """Provisioning states. A resource is at rest in Succeeded or Failed; Succeeded is not Approved (AZURE.md)."""
 
+CANCELED = "Canceled"
+"""The provisioning state of what Azure gave up; it stays, as Failed does."""
+
 
 # ---------------------------------------------------------------- what is found
 

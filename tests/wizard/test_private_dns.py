@@ -18,7 +18,7 @@ from tests.wizard.azure_world import BOB, FAST, GROUP, OTHER_VNET, READS, VNET, 
 from tests.wizard.engine import DNS, GUIDE, attest_until, fill, journalled, opened, with_step
 from wizard.actions.azure_facts import TRIES
 from wizard.actions.private_dns import PrivateDns
-from wizard.azure import ARecord, Subscription
+from wizard.azure import ARecord, Operation, Subscription
 from wizard.guide import ItemStep, Moment, Plan
 from wizard.identifiers.arm_id import name_after
 from wizard.ports import Readers, Writers
@@ -761,6 +761,60 @@ async def test_what_is_needed_is_asked_where_it_is_needed(make):
     await step.plan()
     assert scopes == [f"{HUB_GROUP} privateDnsZones/A/read privateDnsZones/A/write"]
     assert step.world.calls.count("provider_registered") == 0, "a zone that is there is of a provider that is there"
+
+
+@pytest.mark.parametrize(("provisioning", "code"), [("Failed", "link-failed"), ("Deleting", "link-deleting")])
+async def test_a_link_that_comes_to_nothing_stops_the_plan_with_the_way_out(make, provisioning: str, code: str):
+    """An empty plan would say that all is there, and the check that nothing is: without end."""
+    step = make()
+    await step.apply()
+    (link,) = (one for one in step.world.links.values() if DPM in one.zone_id)
+    step.world.links[link.id.lower()] = replace(link, provisioning=provisioning)
+    problem = await stopped(step.plan())
+    assert (problem.code, f"to vnet-weu is {provisioning}" in problem.what) == (code, True)
+    assert ("link vnet delete" in problem.todo) == (code == "link-failed") and "run this step again" in problem.todo
+    del step.world.links[link.id.lower()]
+    await step.apply()
+    assert step.answers(DPM) == (IP,) and (await step.plan()).empty
+
+
+async def test_a_link_that_is_in_the_making_needs_nothing(make):
+    step = make()
+    await step.apply()
+    for key, link in step.world.links.items():
+        step.world.links[key] = replace(link, state="InProgress", provisioning="Updating")
+    assert (await step.plan()).empty
+
+
+@pytest.mark.parametrize("far", [False, True])
+async def test_beside_a_link_that_failed_the_zone_that_answers_is_used(make, far: bool):
+    """Most often the link failed because of that other zone: a VNet can't link two of one name."""
+    step = make()
+    step.world.others = readable(HUB)
+    for host in (DPM, MINIO):
+        step.world.zone_there(host, VNET)
+        step.world.zone_there(host, VNET, group=HUB_GROUP if far else OTHER_GROUP, apex=(IP,))
+    for key, link in step.world.links.items():
+        if link.zone_id.startswith(GROUP):
+            step.world.links[key] = replace(link, state="InProgress", provisioning="Failed")
+    assert (await step.plan()).empty
+
+
+async def test_a_link_that_fails_while_it_is_made_ends_so(make):
+    step = make()
+    create = step.world.create_link
+
+    async def fails(link_id: str, network_id: str) -> None:
+        await create(link_id, network_id)
+        step.world._work.clear()
+        key = link_id.lower()
+        step.world._status[key] = Operation("Succeeded")
+        step.world.links[key] = replace(step.world.links[key], provisioning="Failed")
+
+    step.world.create_link = fails
+    problem = await stopped(step.apply())
+    assert (problem.code, step.outcomes()[-1]) == ("link-failed", "failed")
+    assert f"--zone-name {DPM}" in problem.todo and "Somebody else" not in problem.means
 
 
 async def test_a_link_name_that_another_vnet_has_is_not_taken(make):

@@ -33,8 +33,8 @@ from wizard.actions.azure_facts import (
     who,
     writer_of,
 )
-from wizard.actions.zone_survey import APEX, Claim, Keys, Place, Target, survey, target_of
-from wizard.actions.zone_writes import RECORD, ZONE, ZoneStep, look, needs, record_id, steps
+from wizard.actions.zone_survey import APEX, Claim, Keys, Place, Target, is_lost, survey, target_of
+from wizard.actions.zone_writes import RECORD, ZONE, ZoneStep, look, lost_link, needs, record_id, steps
 from wizard.azure import AzureIdentity, AzureReader, Network
 from wizard.guide import CHANGE, CREATE, SAME, Change, Log, Moment, Obstacle, Plan
 from wizard.identifiers.address import AZURE_DNS
@@ -75,7 +75,11 @@ class PrivateDns:
     # ------------------------------------------------------------ plan
 
     async def plan(self, view: View, readers: Readers) -> Plan:
-        """Compares zones, links and records with what is wanted. Raises Problem when they can't be looked at."""
+        """Compares zones, links and records with what is wanted.
+
+        Raises Problem when they can't be looked at, and `link-failed` or `link-deleting` for a link to the VNet that
+        comes to nothing and stands in the way of another one.
+        """
         azure = azure_of(readers)
         target, label = target_of(view, self._keys), view.guide.fields()[self._keys.network].label
         async with together() as looks:
@@ -85,6 +89,8 @@ class PrivateDns:
         identity, found, network = identifying.result(), surveying.result(), reading.result()
         places = found.places
         require_same_identity(view, identity)
+        if lost := next((place.link for place in places if place.link is not None and is_lost(place.link)), None):
+            raise lost_link(lost)
         strangers = [place for place in places if _is_strange(view, target, place)]
         planned = [step for place in places for step in steps(target, place)]
         commands = tuple(command for step in planned for command in step.write.commands)

@@ -22,7 +22,7 @@ from wizard.actions.azure_facts import (
     same_id,
     subscription_of,
 )
-from wizard.azure import ARecord, AzureReader, Subscription, Zone, ZoneLink
+from wizard.azure import CANCELED, DELETING, FAILED, ARecord, AzureReader, Subscription, Zone, ZoneLink
 from wizard.relations import Relations
 from wizard.status import SetupStatus, derive, gate_of, names
 from wizard.text import one_line
@@ -269,7 +269,7 @@ Links = Mapping[Zone, tuple[ZoneLink, ...]]
 
 def _settled(target: Target, links: Links) -> bool:
     """Whether every host has a zone of its own name that the VNet asks: then no other zone anywhere matters."""
-    asked = [zone for zone, its in links.items() if any(same_id(one.network_id, target.network) for one in its)]
+    asked = [zone for zone, its in links.items() if any(_leads_to(one, target) and not is_lost(one) for one in its)]
     return {zone.name.lower() for zone in asked}.issuperset(target.hosts)
 
 
@@ -296,6 +296,15 @@ async def _links(azure: AzureReader, target: Target, zone: Zone) -> tuple[ZoneLi
         if _same_subscription(zone.id, target.subscription):
             raise
         return problem.what
+
+
+def _leads_to(link: ZoneLink, target: Target) -> bool:
+    return same_id(link.network_id, target.network)
+
+
+def is_lost(link: ZoneLink) -> bool:
+    """Whether nothing comes of a link any more: it failed, or is being deleted."""
+    return link.provisioning in (FAILED, CANCELED, DELETING)
 
 
 def _covers(zone: Zone, host: str) -> bool:
@@ -412,6 +421,7 @@ async def _place(azure: AzureReader, target: Target, host: str, links: Links) ->
     # VNet gets a zone beside theirs.
     idle = [place for place in own if not place.others or not free]
     choices = (
+        *(place for place in exact if place.link is not None and not is_lost(place.link)),
         *(place for place in exact if place.link is not None),
         *sorted(usable, key=lambda place: not same_id(place.zone.id, homes[0])),
         *(place for place in found if place.link is not None),
@@ -427,10 +437,10 @@ async def _place(azure: AzureReader, target: Target, host: str, links: Links) ->
 async def _found(azure: AzureReader, target: Target, host: str, zone: Zone, links: Sequence[ZoneLink]) -> Place | None:
     """A host's place in a zone that is there; None for a parent zone that the VNet does not ask."""
     name = host[: -len(zone.name)].rstrip(".") or APEX
-    link = next((one for one in links if same_id(one.network_id, target.network)), None)
+    link = next((one for one in links if _leads_to(one, target)), None)
     if name != APEX and link is None:
         return None
-    others = tuple(one.network_id for one in links if not same_id(one.network_id, target.network))
+    others = tuple(one.network_id for one in links if not _leads_to(one, target))
     try:
         record = await azure.a_record(zone.id, name)
     except Problem:
