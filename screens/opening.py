@@ -15,6 +15,7 @@ from wizard.text import one_line
 
 if TYPE_CHECKING:
     from screens.app import WizardApp
+    from state.events import EnvironmentSet
     from state.snapshot import Snapshot
     from wizard.guide import Doer, ItemStep
     from wizard.open_setup import OpenSetup
@@ -145,23 +146,41 @@ async def _welcome(app: WizardApp, setup: OpenSetup) -> None:
 
 
 async def confirm_environment(app: WizardApp, setup: OpenSetup) -> None:
-    """Paths that came with a copied file are not used before somebody here says so (DESIGN.md section 3)."""
-    from screens.preflight import PreflightPage
+    """Paths that came with a copied file are not used before somebody here says so (DESIGN.md section 3).
+
+    Which Azure it is stays: a name of a cloud or tenant leads nowhere of its own.
+    """
+    from screens.preflight import CLOUD, TENANT, WAY, PreflightPage
 
     recorded = setup.session.snapshot.environment
     assert recorded is not None  # noqa: S101 - the caller looked
     body = (
         f"The kubeconfig, context and helm of {setup.name} were entered by {one_line(recorded.actor.user)} on "
         f"{one_line(recorded.actor.host)}. They are not used here until you say which cluster this setup acts on.",
+        f"Azure stays as it is in the setup: {_azure_of(recorded.data)}.",
     )
     here = Choice(
-        "here", "Use this machine's", "Takes kubeconfig, context and helm of this machine, and shows them first."
+        "here",
+        "Use this machine's",
+        "Takes kubeconfig, context and helm of this machine, keeps the setup's Azure, and shows all of it first.",
     )
     later = Choice("later", "Just look", "Nothing is looked at or acted on in a cluster; everything can be read.")
     answer = await app.ask(Confirm("This setup comes from somewhere else", body, [here, later], first="later"))
     if answer == "here":
-        await setup.point_to({"sandbox": recorded.data.sandbox, "cloud": recorded.data.cloud})
+        kept = ("sandbox", CLOUD, WAY, TENANT)
+        await setup.point_to({key: getattr(recorded.data, key) for key in kept})
         app.push_screen(PreflightPage())
+
+
+def _azure_of(environment: EnvironmentSet) -> str:
+    """Which Azure a setup points to, and how one signs in there. It may be of a file that somebody else wrote."""
+    from wizard.sign_in import CLOUDS, label_of
+
+    if environment.sandbox:
+        return "the sandbox's"
+    cloud = CLOUDS.get(environment.cloud, environment.cloud)
+    tenant = environment.tenant_id or "the sign-in's own"
+    return one_line(f"cloud {cloud}, sign-in {label_of(environment.sign_in)}, tenant {tenant}")
 
 
 async def rehearse(app: WizardApp, start: Any = None) -> None:

@@ -42,7 +42,8 @@ async def sign_in(app: WizardApp) -> bool:
     recorded = setup.session.snapshot.environment
     where = recorded.data if recorded is not None else None
     if where is not None and not where.sandbox and where.sign_in in (CLI, DEFAULT):
-        commands = login_commands(where.cloud, where.tenant_id)
+        # Why a sign-in is wanted is not known here: az may stand in another cloud.
+        commands = login_commands(where.cloud, where.tenant_id, elsewhere=True)
         if await app.ask(_elsewhere(where.sign_in, commands)) != AGAIN:
             return False
     signing = setup.sign_in()

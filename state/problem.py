@@ -21,7 +21,8 @@ class Problem(Exception):
 
     `code` is a stable short name for scripts and tests (`release-pending`), `what` the fact in one sentence,
     `means` its consequence, `todo` the next action. `detail` holds the text of the other program, as it came:
-    it is outside text and is cleaned where it is drawn. `exit_code` is what a command ends with.
+    it is outside text and is cleaned where it is drawn. `exit_code` is what a command ends with. `wait`: the seconds
+    that the other side asks to be left alone, where it does.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Problem(Exception):
         todo: str = "",
         detail: str = "",
         exit_code: int = EXIT_USAGE,
+        wait: float | None = None,
     ) -> None:
         super().__init__(what)
         self.code = code
@@ -41,6 +43,7 @@ class Problem(Exception):
         self.todo = todo
         self.detail = detail
         self.exit_code = exit_code
+        self.wait = wait
 
     def mask(self, redact: Callable[[str], str]) -> None:
         """Takes what is or looks like a secret out of its texts: another program's words may hold one."""

@@ -20,11 +20,17 @@ NO_POLICIES = "Disabled"
 FORBIDDEN = "forbidden"
 """Code of the Problem for what may not be read or changed."""
 
+THROTTLED = "azure-throttled"
+"""Code of the Problem for an Azure that asks to slow down; its `wait` is how long, where Azure says so."""
+
 APPROVED, PENDING, REJECTED, DISCONNECTED = "Approved", "Pending", "Rejected", "Disconnected"
 """Connection states of a Private Endpoint; Azure may say others, which are shown as they are."""
 
 SUCCEEDED, UPDATING, FAILED, DELETING = "Succeeded", "Updating", "Failed", "Deleting"
 """Provisioning states. A resource is at rest in Succeeded or Failed; Succeeded is not Approved (AZURE.md)."""
+
+CANCELED = "Canceled"
+"""The provisioning state of what Azure gave up; it stays, as Failed does."""
 
 
 # ---------------------------------------------------------------- what is found
@@ -240,12 +246,14 @@ class AzureReader(Protocol):
 
     async def zones(self, subscription: str) -> tuple[Zone, ...]: ...
 
-    async def zone_links(self, zone_id: str) -> tuple[ZoneLink, ...]: ...
+    async def zone_links(self, zone_id: str) -> tuple[ZoneLink, ...]:
+        """The links of a zone to VNets; none when there is no zone."""
+        ...
 
     async def a_record(self, zone_id: str, name: str) -> ARecord | None: ...
 
     async def a_records(self, zone_id: str) -> tuple[ARecord, ...]:
-        """All A record sets of a zone."""
+        """All A record sets of a zone; none when there is no zone."""
         ...
 
 
@@ -268,7 +276,8 @@ class AzureWriter(Protocol):
         ...
 
     async def set_a_record(self, record: ARecord, *, replacing: ARecord | None) -> None:
-        """Writes the whole record set: a new one only when there is none, else only over `replacing`."""
+        """Writes the whole record set: a new one only when there is none, else only over `replacing`, whose metadata
+        stays."""
         ...
 
     async def operation(self, resource_id: str) -> Operation:

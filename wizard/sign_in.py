@@ -39,7 +39,7 @@ CODES = frozenset(
 )
 """Codes of the Problems that go away by signing in, as somebody or as somebody else (wizard.adapters.azure_errors)."""
 
-_CLI_CLOUD = {"us-government": "AzureUSGovernment", "china": "AzureChinaCloud"}
+_CLI_CLOUD = {"public": "AzureCloud", "us-government": "AzureUSGovernment", "china": "AzureChinaCloud"}
 _DOMAIN = re.compile(r"(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 
 
@@ -73,11 +73,15 @@ def is_tenant(text: str) -> bool:
     return is_guid(text) or _DOMAIN.fullmatch(text.lower()) is not None
 
 
-def login_commands(cloud: str, tenant: str | None) -> tuple[str, ...]:
-    """The commands that sign the Azure CLI in to a cloud and tenant. `az` stands in the public cloud by itself."""
-    named = _CLI_CLOUD.get(cloud)
+def login_commands(cloud: str, tenant: str | None, *, elsewhere: bool = False) -> tuple[str, ...]:
+    """The commands that sign the Azure CLI in to a cloud and tenant.
+
+    `az` stands in the public cloud by itself, until it is told another one, and stays there. `elsewhere`: that may be
+    what is wrong, so that the public cloud is named, too.
+    """
     login = f"az login --tenant {tenant}" if tenant else "az login"
-    return (f"az cloud set --name {named}", login) if named else (login,)
+    named = _CLI_CLOUD.get(cloud)
+    return (f"az cloud set --name {named}", login) if named and (elsewhere or cloud != "public") else (login,)
 
 
 @dataclass(slots=True)

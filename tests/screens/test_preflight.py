@@ -10,7 +10,8 @@ import msgspec.structs
 import pytest
 from textual.widgets import Button, Input
 
-from screens.dialogs import Choose
+from screens.dialogs import Choose, Confirm
+from screens.opening import confirm_environment
 from screens.preflight import PreflightPage
 from state.problem import Problem
 from tests.screens.harness import LARGE, SIZES, SMALL, out_of_view, places_in, shown, text_of, until
@@ -288,6 +289,28 @@ def test_a_path_below_ones_home_is_made_whole(tmp_path: Path):
     assert found.kubeconfig == str(tmp_path / "home" / "config")
     assert found.helm == str(tmp_path / "home" / "bin" / "helm")
     assert found.kube_context == "aks-prod"
+
+
+async def test_confirming_a_setup_from_elsewhere_keeps_which_azure_it_is(places: Places, tmp_path: Path):
+    """Its paths are this machine's; cloud and tenant, and how one signs in there, are the setup's."""
+    azure = {"cloud": "us-government", "sign_in": "device-code", "tenant_id": "contoso.us"}
+    theirs = tmp_path / "theirs"
+    theirs.write_text("current-context: aks-theirs\n")
+    setup = await new_setup(places, "gov", DEFAULT, "self-service", {**azure, "kubeconfig": str(theirs)})
+    setup.session._actor = msgspec.structs.replace(setup.session._actor, host="somewhere-else")
+    async with shown(places, size=SMALL) as (app, pilot):
+        app.hold(setup)
+        app.do(confirm_environment(app, setup))
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        text = " ".join(text_of(app).replace("│", " ").split())
+        assert "cloud US Government, sign-in Device code, tenant contoso.us" in text
+        next(one for one in app.screen.query(Button) if one.name == "here").press()
+        await until(pilot, lambda: isinstance(app.screen, PreflightPage))
+        recorded = setup.session.snapshot.environment
+        assert recorded is not None
+        found = msgspec.structs.asdict(recorded.data)
+        assert {key: found[key] for key in azure} == azure
+        assert found["kubeconfig"] != str(theirs) and setup.session.environment_is_ours()
 
 
 async def test_another_kubeconfig_keeps_the_cloud_of_a_setup_that_is_not_confirmed(places: Places, tmp_path: Path):

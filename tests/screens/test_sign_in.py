@@ -164,12 +164,13 @@ async def test_a_browser_is_said_to_open(tmp_path: Path):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_for_the_azure_cli_the_commands_are_told(tmp_path: Path, size: tuple[int, int]):
-    async with step_three(tmp_path, size, sign_in="cli", cloud="us-government", tenant_id="contoso.us") as (at, world):
+@pytest.mark.parametrize(("cloud", "named"), [("us-government", "AzureUSGovernment"), ("public", "AzureCloud")])
+async def test_for_the_azure_cli_the_commands_are_told(tmp_path: Path, size: tuple[int, int], cloud: str, named: str):
+    async with step_three(tmp_path, size, sign_in="cli", cloud=cloud, tenant_id="contoso.us") as (at, world):
         await stopped_at_look(at, world)
         await at.button("sign-in")
         await at.until(lambda: "$ az login --tenant contoso.us" in at.text)
-        assert "$ az cloud set --name AzureUSGovernment" in at.text
+        assert f"$ az cloud set --name {named}" in at.text
         assert "sign_in" not in world.calls, "nothing is asked before somebody says so"
         await at.button("again")
         await at.until(lambda: "signed in as" in at.text and "[ Go on ]" in at.text)

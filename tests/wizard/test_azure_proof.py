@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -367,3 +369,45 @@ async def test_a_link_in_the_making_is_not_yet():
     world.links[key] = replace(world.links[key], state="InProgress")
     finding = await records(world)
     assert finding.verdict == NOT_YET and "InProgress" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("state", "provisioning", "verdict", "word"),
+    [
+        ("InProgress", "Failed", BAD, "Failed"),
+        ("Completed", "Canceled", BAD, "Canceled"),
+        ("Completed", "Deleting", BAD, "Deleting"),
+        ("InProgress", "Creating", NOT_YET, "Creating"),
+        ("Completed", "Updating", NOT_YET, "Updating"),
+        ("Quarantined", "Succeeded", NOT_YET, "Quarantined"),
+        ("", "", GOOD, ""),
+    ],
+)
+async def test_a_link_is_called_by_its_own_state(state: str, provisioning: str, verdict: str, word: str):
+    world = World()
+    both(world, VNET)
+    key = next(iter(world.links))
+    world.links[key] = replace(world.links[key], state=state, provisioning=provisioning)
+    finding = await records(world)
+    assert (finding.verdict, f"to vnet-weu is {word}" in finding.text) == (verdict, bool(word)), finding.text
+    told = answer(finding.evidence[0])["link"]
+    assert (told["state"], told["provisioning"]) == (state, provisioning)
+
+
+@pytest.mark.parametrize("apex", [(IP,), None, ("10.99.9.9",)])
+async def test_a_link_that_failed_says_how_to_get_rid_of_it(apex: tuple[str, ...] | None):
+    """Azure does not mend it, and makes no second one to that VNet: whatever the record, nothing comes of waiting."""
+    world = World()
+    world.zone_there(DPM, VNET, apex=apex)
+    world.zone_there(MINIO, VNET, apex=(IP,))
+    key = next(one for one in world.links if DPM in one)
+    world.links[key] = replace(world.links[key], state="InProgress", provisioning="Failed")
+    finding = await records(world)
+    assert finding.verdict == BAD and f"the link of zone {DPM} to vnet-weu is Failed" in finding.text
+    command = re.search("`(az .*)`", finding.todo)
+    assert command and shlex.split(command[1]) == [
+        *("az", "network", "private-dns", "link", "vnet", "delete"),
+        *("--subscription", SUBSCRIPTION, "--resource-group", "rg-net-data"),
+        *("--zone-name", DPM, "--name", "link-vnet-weu", "--yes"),
+    ]
+    assert finding.todo.endswith("then run this step again.")

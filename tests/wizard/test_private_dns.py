@@ -18,7 +18,7 @@ from tests.wizard.azure_world import BOB, FAST, GROUP, OTHER_VNET, READS, VNET, 
 from tests.wizard.engine import DNS, GUIDE, attest_until, fill, journalled, opened, with_step
 from wizard.actions.azure_facts import TRIES
 from wizard.actions.private_dns import PrivateDns
-from wizard.azure import ARecord, Subscription
+from wizard.azure import ARecord, Operation, Subscription
 from wizard.guide import ItemStep, Moment, Plan
 from wizard.identifiers.arm_id import name_after
 from wizard.ports import Readers, Writers
@@ -52,8 +52,16 @@ class Step5:
     async def apply(self, plan: Plan | None = None, place: ItemStep = DNS) -> None:
         await self.session.apply(place, plan or await self.plan(place), self.moments.append)
 
-    def endpoint(self, name: str, network: str = VNET, address: str = "10.20.1.5", dpe: str = "dpe-01") -> ItemStep:
-        """A further endpoint, in a VNet, for a DPE; where its records are made."""
+    def endpoint(
+        self,
+        name: str,
+        network: str = VNET,
+        address: str = "10.20.1.5",
+        dpe: str = "dpe-01",
+        *,
+        done: bool = True,
+    ) -> ItemStep:
+        """A further endpoint, in a VNet, for a DPE; where its records are made. `done`: it is said to be Approved."""
         session, item = self.session, f"endpoint/{name}"
         session.add_item("endpoint", name)
         session.link(f"dpe/{dpe}", item)
@@ -65,7 +73,8 @@ class Step5:
             *(("private_ip", address), ("endpoint_id", id)),
         ):
             assert session.set_field(item, key, text).parsed.ok, key
-        attest_until(session, "resource-id")
+        if done:
+            attest_until(session, "resource-id")
         return ItemStep("dns", (f"dpe/{dpe}", item))
 
     def dpe(self, name: str) -> None:
@@ -292,6 +301,18 @@ async def test_a_record_that_changes_between_plan_and_write_is_not_replaced(make
     assert step.answers(DPM) == (STRANGER,) and step.outcomes() == ["failed"]
 
 
+async def test_a_record_that_is_replaced_keeps_its_ttl_as_the_commands_shown_do(make):
+    """`add-record` and `remove-record` leave the TTL as it is; so do the write and what undoes it."""
+    step = make()
+    step.world.zone_there(DPM, VNET, apex=(STRANGER,))
+    step.world.zone_there(MINIO, VNET, apex=(IP,))
+    plan = await step.plan()
+    await step.apply(plan)
+    assert step.world.records[zone_id(DPM).lower(), "@"] == ARecord(zone_id(DPM), "@", (IP,), 3600)
+    assert "--ttl" not in " ".join(plan.commands)
+    assert plan.undo == f"set @ in {DPM} to {STRANGER} again"
+
+
 # ---------------------------------------------------------------- several endpoints, several DPEs, several VNets
 
 
@@ -336,6 +357,65 @@ async def test_an_ipv6_address_of_another_endpoint_is_in_no_a_record(make):
     step = make()
     step.endpoint("pe-two", address="fd00::4")
     assert (await step.plan()).changes[1].text.endswith(f": {IP}")
+
+
+async def test_nobody_is_sent_to_an_endpoint_that_is_not_proven_yet(make):
+    """Its address is known while its connection is Pending. Half of the DPE's connections would go nowhere."""
+    step = make()
+    two = step.endpoint("pe-two", done=False)
+    plan = await step.plan()
+    assert plan.changes[1].text.endswith(f"record @ in {DPM}: {IP}") and "10.20.1.5" not in " ".join(plan.commands)
+    (note,) = plan.notes
+    assert "10.20.1.5 of pe-two is left out: step 3 pe-two is not done (to do)" in note
+    assert "run this step for pe-two" in note
+    await step.apply(plan)
+    assert step.answers(DPM) == step.answers(MINIO) == (IP,)
+    plan = await step.plan()
+    assert plan.empty and plan.notes == ()
+    attest_until(step.session, "resource-id")
+    assert (await step.plan()).empty, "the first still answers"
+    await step.apply(place=two)
+    assert step.answers(DPM) == step.answers(MINIO) == (IP, "10.20.1.5")
+
+
+async def test_an_address_that_a_record_holds_is_not_taken_out_for_want_of_proof(make):
+    """It was put there when it was proven, or by somebody who knows; the check takes it as right, too."""
+    step = make()
+    step.endpoint("pe-two", done=False)
+    step.endpoint("pe-three", address="10.20.1.6", done=False)
+    step.world.zone_there(DPM, VNET, apex=("10.20.1.5",))
+    step.world.zone_there(MINIO, VNET, apex=(IP, "10.20.1.5"))
+    plan = await step.plan()
+    assert plan.obstacle is None and plan.changes[1].text.endswith(f"10.20.1.5 to {IP}, 10.20.1.5")
+    assert signs(plan) == ["=", "~", "=", "=", "=", "="]
+    (note,) = plan.notes
+    assert "10.20.1.6 of pe-three is left out" in note
+    await step.apply(plan)
+    assert step.answers(DPM) == (IP, "10.20.1.5")
+
+
+async def test_an_address_of_two_endpoints_is_written_when_one_of_them_is_proven(make):
+    step = make()
+    step.endpoint("pe-two")
+    step.endpoint("pe-three", done=False)
+    plan = await step.plan()
+    assert plan.changes[1].text.endswith(f": {IP}, 10.20.1.5") and plan.notes == ()
+
+
+async def test_two_dpes_take_nothing_from_each_other_while_an_endpoint_is_not_proven(make):
+    step = make()
+    two = step.endpoint("pe-two")
+    await step.apply()
+    step.dpe("dpe-02")
+    for name in ("pe-weu", "pe-two"):
+        step.session.link("dpe/dpe-02", f"endpoint/{name}")
+    step.session.set_field("endpoint/pe-two", "subnet", f"{VNET}/subnets/snet-other")
+    for dpe in ("dpe-01", "dpe-02"):
+        assert (await step.plan(ItemStep("dns", (f"dpe/{dpe}", "endpoint/pe-weu")))).empty
+    step.session.unlink("dpe/dpe-02", "endpoint/pe-two")
+    obstacle = (await step.plan(ItemStep("dns", ("dpe/dpe-02", "endpoint/pe-weu")))).obstacle
+    assert obstacle and "dpe-01 with pe-two needs 10.20.1.5" in obstacle.what
+    assert step.answers(DPM) == (IP, "10.20.1.5") and (await step.plan(two)).empty
 
 
 async def test_the_clusters_vnet_is_linked_and_not_the_endpoints(make):
@@ -683,6 +763,60 @@ async def test_what_is_needed_is_asked_where_it_is_needed(make):
     assert step.world.calls.count("provider_registered") == 0, "a zone that is there is of a provider that is there"
 
 
+@pytest.mark.parametrize(("provisioning", "code"), [("Failed", "link-failed"), ("Deleting", "link-deleting")])
+async def test_a_link_that_comes_to_nothing_stops_the_plan_with_the_way_out(make, provisioning: str, code: str):
+    """An empty plan would say that all is there, and the check that nothing is: without end."""
+    step = make()
+    await step.apply()
+    (link,) = (one for one in step.world.links.values() if DPM in one.zone_id)
+    step.world.links[link.id.lower()] = replace(link, provisioning=provisioning)
+    problem = await stopped(step.plan())
+    assert (problem.code, f"to vnet-weu is {provisioning}" in problem.what) == (code, True)
+    assert ("link vnet delete" in problem.todo) == (code == "link-failed") and "run this step again" in problem.todo
+    del step.world.links[link.id.lower()]
+    await step.apply()
+    assert step.answers(DPM) == (IP,) and (await step.plan()).empty
+
+
+async def test_a_link_that_is_in_the_making_needs_nothing(make):
+    step = make()
+    await step.apply()
+    for key, link in step.world.links.items():
+        step.world.links[key] = replace(link, state="InProgress", provisioning="Updating")
+    assert (await step.plan()).empty
+
+
+@pytest.mark.parametrize("far", [False, True])
+async def test_beside_a_link_that_failed_the_zone_that_answers_is_used(make, far: bool):
+    """Most often the link failed because of that other zone: a VNet can't link two of one name."""
+    step = make()
+    step.world.others = readable(HUB)
+    for host in (DPM, MINIO):
+        step.world.zone_there(host, VNET)
+        step.world.zone_there(host, VNET, group=HUB_GROUP if far else OTHER_GROUP, apex=(IP,))
+    for key, link in step.world.links.items():
+        if link.zone_id.startswith(GROUP):
+            step.world.links[key] = replace(link, state="InProgress", provisioning="Failed")
+    assert (await step.plan()).empty
+
+
+async def test_a_link_that_fails_while_it_is_made_ends_so(make):
+    step = make()
+    create = step.world.create_link
+
+    async def fails(link_id: str, network_id: str) -> None:
+        await create(link_id, network_id)
+        step.world._work.clear()
+        key = link_id.lower()
+        step.world._status[key] = Operation("Succeeded")
+        step.world.links[key] = replace(step.world.links[key], provisioning="Failed")
+
+    step.world.create_link = fails
+    problem = await stopped(step.apply())
+    assert (problem.code, step.outcomes()[-1]) == ("link-failed", "failed")
+    assert f"--zone-name {DPM}" in problem.todo and "Somebody else" not in problem.means
+
+
 async def test_a_link_name_that_another_vnet_has_is_not_taken(make):
     step = make()
     await step.apply()
@@ -812,6 +946,32 @@ async def test_a_zone_that_somebody_deletes_before_the_next_start_is_made_by_the
     await step.session.resume(change, step.moments.append)
     (end,) = step.ends()
     assert end.outcome == "cancelled" and "never began it, or it was removed since" in end.summary
+    await step.apply()
+    assert step.answers(DPM) == step.answers(MINIO) == (IP,)
+
+
+@pytest.mark.parametrize("does", ["create_zone", "set_a_record", "create_link"])
+async def test_a_change_whose_zone_goes_away_before_the_next_start_ends_and_the_plan_starts_afresh(make, does: str):
+    """Also one with something there before it: an end that can't be told would keep the step from being run."""
+    step = make()
+    plan = await step.plan()
+    send = getattr(step.world, does)
+
+    async def and_die(*about: Any, **more: Any) -> None:
+        await send(*about, **more)
+        raise Died
+
+    setattr(step.world, does, and_die)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    delattr(step.world, does)
+    step.world._work.clear()
+    for kept in (step.world.zones_, step.world.links, step.world.records):
+        kept.clear()
+    (change,) = step.session.interrupted()
+    await step.session.resume(change, step.moments.append)
+    assert step.outcomes()[-1] == "cancelled" and step.session.interrupted() == ()
+    assert signs(await step.plan()) == ["+"] * 6
     await step.apply()
     assert step.answers(DPM) == step.answers(MINIO) == (IP,)
 

@@ -62,6 +62,11 @@ def test_the_commands_to_run_name_cloud_and_tenant_where_they_are_not_azs_own():
         "az cloud set --name AzureChinaCloud",
         "az login --tenant contoso.cn",
     )
+    assert login_commands("public", "contoso.com", elsewhere=True) == (
+        "az cloud set --name AzureCloud",
+        "az login --tenant contoso.com",
+    )
+    assert login_commands("china", None, elsewhere=True) == login_commands("china", None)
 
 
 def test_every_way_has_a_name_and_says_what_it_needs():

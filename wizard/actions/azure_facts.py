@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -20,7 +21,7 @@ from state.events import CANCELLED, DONE, FAILED, UNKNOWN
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from state.snapshot import Snapshot
 from wizard.actions.change_end import BadEnd
-from wizard.azure import AzureIdentity, AzureReader, AzureWriter, Operation, Permission
+from wizard.azure import THROTTLED, AzureIdentity, AzureReader, AzureWriter, Operation, Permission
 from wizard.guide import Log, Moment
 from wizard.identifiers.arm_id import name_after
 from wizard.ports import Readers, Writers
@@ -338,6 +339,9 @@ async def watch(
 ) -> Seen:
     """Looks until Azure is done.
 
+    Where Azure asks to slow down it is left alone for as long as it says: that is no failure to look, and what nobody
+    could look for meanwhile is not missing.
+
     What does not appear ends as CANCELLED, what appeared and went away again as FAILED. How long that takes is
     measured here alone: a request may still be on its way when the program is killed, and the journal's times are those
     of a clock that may have been another host's. Raises Problem when Azure says its operation failed, LostSight when it
@@ -348,18 +352,24 @@ async def watch(
     wait = min(pace.first, pace.poll)
     while True:
         at = time.monotonic()
-        elapsed = at - begun
+        elapsed, pause = at - begun, wait
         try:
             told = await operation() if operation else Operation("")
             seen = await look()
         except Problem as problem:
-            failures += 1
-            unsigned = unsigned + 1 if problem.code in CODES else 0
-            if unsigned >= SIGN_IN_TRIES:
-                raise Unwatched(name, problem) from problem
-            if failures >= TRIES:
-                raise LostSight(name, problem.what, detail=problem.detail) from problem
             text = problem.what
+            if problem.code == THROTTLED:
+                pause = min(max(wait, problem.wait or 0), max(0, pace.settle - elapsed))
+                last_there += pause
+                if pause:
+                    text = f"{text.rstrip('.')}: waiting {math.ceil(pause)} s, then looking again"
+            else:
+                failures += 1
+                unsigned = unsigned + 1 if problem.code in CODES else 0
+                if unsigned >= SIGN_IN_TRIES:
+                    raise Unwatched(name, problem) from problem
+                if failures >= TRIES:
+                    raise LostSight(name, problem.what, detail=problem.detail) from problem
         else:
             at_it = told.status == "InProgress"
             failures, unsigned = 0, 0
@@ -375,7 +385,7 @@ async def watch(
         if elapsed >= pace.settle:
             raise LostSight(name, f"after {pace.settle:.0f} s it is still not at rest ({text}).")
         progress(Moment("part", f"{name}: {text}", ready=0, wanted=1, elapsed=elapsed, timeout=pace.settle))
-        await asyncio.sleep(wait)
+        await asyncio.sleep(pause)
         wait = min(2 * wait, pace.poll)
 
 

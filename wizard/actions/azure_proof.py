@@ -34,8 +34,8 @@ from wizard.actions.endpoint_states import (
 )
 from wizard.actions.private_dns import dns_servers_said
 from wizard.actions.private_endpoint import asked_at
-from wizard.actions.zone_survey import Keys, Place, Target, survey, target_of
-from wizard.actions.zone_writes import is_linked
+from wizard.actions.zone_survey import Keys, Place, Target, is_lost, survey, target_of
+from wizard.actions.zone_writes import is_linked, link_said, lost_link
 from wizard.azure import APPROVED, DELETING, ENABLED, SUCCEEDED, AzureIdentity, AzureReader, Endpoint, Network
 from wizard.current import current_finding
 from wizard.evidence import evidence
@@ -272,7 +272,8 @@ async def _dns_servers(azure: AzureReader, network_id: str) -> Network | None:
 
 
 def judge_place(target: Target, place: Place) -> Verdict:
-    """What one host's place says: no zone, no link, another VNet's link, no record, a wrong record, or all is there."""
+    """What one host's place says: no zone, no link, another VNet's link, a link that failed, no record, a wrong record,
+    or all is there."""
     zone, network = place.zone.name, last_name(target.network)
     others = ", ".join(last_name(one) for one in place.others)
     if others and place.link is None:
@@ -282,15 +283,17 @@ def judge_place(target: Target, place: Place) -> Verdict:
         return NOT_YET, f"no private DNS zone linked to {network} holds {place.host}", "Run this step."
     if place.link is None:
         return BAD, f"zone {zone} is there, but linked to no VNet: nobody asks it", "Run this step: it adds the link."
+    if is_lost(place.link):
+        return BAD, f"the {link_said(place.link)}", lost_link(place.link).todo
     if place.record is None:
         text = f"zone {zone} is linked to {network}, but holds no record for {place.host}: it does not resolve there"
         return BAD, text, "Run this step: it adds the record."
     addresses = ", ".join(place.record.addresses) or "nothing"
     if not target.right(place.record):
-        text = f"{place.host} is {addresses} in zone {zone}, not {', '.join(target.wanted)}"
+        text = f"{place.host} is {addresses} in zone {zone}, not {', '.join(target.addresses(place.record))}"
         return BAD, text, "Run this step: its plan says what replacing means."
     if not is_linked(place.link):
-        return NOT_YET, f"the link of zone {zone} to {network} is {place.link.state}", "Look again in a minute."
+        return NOT_YET, f"the {link_said(place.link)}", "Look again in a minute."
     text = f"{place.host} is {addresses} in zone {zone} ({group_of(place.zone.id)}), linked to {network}"
     return GOOD, text, ""
 
@@ -300,7 +303,12 @@ def _place_evidence(target: Target, place: Place, identity: AzureIdentity) -> tu
         request = f"/subscriptions/{target.subscription}/providers/{NAMESPACE}/privateDnsZones"
         return (_seen(request, {"host": place.host, "zone": None, "others": list(place.others)}, identity),)
     link = place.link
-    linked = None if link is None else {"network": link.network_id, "state": link.state, "name": link.name}
+    linked = link and {
+        "network": link.network_id,
+        "state": link.state,
+        "provisioning": link.provisioning,
+        "name": link.name,
+    }
     record = place.record
     held = None if record is None else {"addresses": sorted(record.addresses), "ttl": record.ttl}
     return (

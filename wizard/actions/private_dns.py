@@ -33,8 +33,8 @@ from wizard.actions.azure_facts import (
     who,
     writer_of,
 )
-from wizard.actions.zone_survey import APEX, Claim, Keys, Place, Target, survey, target_of
-from wizard.actions.zone_writes import RECORD, ZONE, ZoneStep, look, needs, record_id, steps
+from wizard.actions.zone_survey import APEX, Claim, Keys, Place, Target, is_lost, survey, target_of
+from wizard.actions.zone_writes import RECORD, ZONE, ZoneStep, look, lost_link, needs, record_id, steps
 from wizard.azure import AzureIdentity, AzureReader, Network
 from wizard.guide import CHANGE, CREATE, SAME, Change, Log, Moment, Obstacle, Plan
 from wizard.identifiers.address import AZURE_DNS
@@ -75,7 +75,11 @@ class PrivateDns:
     # ------------------------------------------------------------ plan
 
     async def plan(self, view: View, readers: Readers) -> Plan:
-        """Compares zones, links and records with what is wanted. Raises Problem when they can't be looked at."""
+        """Compares zones, links and records with what is wanted.
+
+        Raises Problem when they can't be looked at, and `link-failed` or `link-deleting` for a link to the VNet that
+        comes to nothing and stands in the way of another one.
+        """
         azure = azure_of(readers)
         target, label = target_of(view, self._keys), view.guide.fields()[self._keys.network].label
         async with together() as looks:
@@ -85,6 +89,8 @@ class PrivateDns:
         identity, found, network = identifying.result(), surveying.result(), reading.result()
         places = found.places
         require_same_identity(view, identity)
+        if lost := next((place.link for place in places if place.link is not None and is_lost(place.link)), None):
+            raise lost_link(lost)
         strangers = [place for place in places if _is_strange(view, target, place)]
         planned = [step for place in places for step in steps(target, place)]
         commands = tuple(command for step in planned for command in step.write.commands)
@@ -97,6 +103,7 @@ class PrivateDns:
                 *found.notes,
                 *_network_notes(network, label),
                 *_peering_notes(target),
+                *_left_out_notes(target, places),
                 *_shared_notes(target, places),
                 *_parent_notes(target, places),
                 *(await _notes(azure, target, planned) if planned else ()),
@@ -217,7 +224,7 @@ def _stranger(target: Target, place: Place, label: str) -> str:
     return (
         f"The record {place.name} in zone {place.zone.name} (resource group {group_of(place.zone.id)}) holds "
         f"{', '.join(place.record.addresses)}, TTL {place.record.ttl} s: {whose}{shared} Replacing it sends everybody "
-        f"who asks for {place.host} to {', '.join(target.wanted)}."
+        f"who asks for {place.host} to {', '.join(target.addresses(place.record))}."
     )
 
 
@@ -236,7 +243,7 @@ def _changes(target: Target, place: Place) -> tuple[Change, ...]:
     zone, network, subscription = place.zone, last_name(target.network), subscription_of(place.zone.id)
     elsewhere = "" if subscription.lower() == target.subscription.lower() else f" of subscription {subscription}"
     where = f"{zone.name} in {group_of(zone.id)}{elsewhere}"
-    addresses = ", ".join(target.wanted)
+    addresses = ", ".join(target.addresses(place.record))
     changes = [Change(SAME if place.exists else CREATE, f"zone {where}")]
     record = f"record {place.name} in {zone.name}"
     if place.record is None:
@@ -290,11 +297,22 @@ def _peering_notes(target: Target) -> tuple[str, ...]:
     )
 
 
+def _left_out_notes(target: Target, places: Sequence[Place]) -> tuple[str, ...]:
+    """Says which of the item's endpoints nobody is sent to yet, where a record is written."""
+    written = [place.record for place in places if not target.right(place.record)]
+    left_out = dict.fromkeys(one for record in written for one in target.left_out(record))
+    return tuple(
+        f"{one.address} of {one.who} is left out: {one.why}, and what is sent to an endpoint that does not answer goes "
+        f"nowhere. When that is done, run this step for {one.who}: it adds the address."
+        for one in left_out
+    )
+
+
 def _shared_notes(target: Target, places: Sequence[Place]) -> tuple[str, ...]:
     """Says where a record that is written is an answer for other VNets, too."""
     return tuple(
         f"zone {place.zone.name} is linked to {', '.join(last_name(one) for one in place.others)} as well: "
-        f"{place.host} resolves to {', '.join(target.wanted)} there, too."
+        f"{place.host} resolves to {', '.join(target.addresses(place.record))} there, too."
         for place in places
         if place.exists and place.others and _becomes_ours(target, place)
     )

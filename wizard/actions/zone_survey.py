@@ -22,8 +22,9 @@ from wizard.actions.azure_facts import (
     same_id,
     subscription_of,
 )
-from wizard.azure import ARecord, AzureReader, Subscription, Zone, ZoneLink
+from wizard.azure import CANCELED, DELETING, FAILED, ARecord, AzureReader, Subscription, Zone, ZoneLink
 from wizard.relations import Relations
+from wizard.status import SetupStatus, derive, gate_of, names
 from wizard.text import one_line
 from wizard.together import together
 from wizard.view import View, item_steps
@@ -67,11 +68,22 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Unproven:
+    """An address that is wanted and not written: what it waits for is not done. `who` is its endpoint's name, `why`
+    says what it waits for."""
+
+    address: str
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """What is wanted: which hosts resolve in which VNet to what. New zones go into `group` of `subscription`.
 
     `own`: the address of the endpoint this is about; `wanted`: of all endpoints of the same item whose record serves
-    that VNet. `homes`: other VNets that these endpoints are in. `claims`: what the setup's other pairs of items want.
+    that VNet; `unproven`: those of them that may not answer, such as of an endpoint that is Pending. `homes`: other
+    VNets that these endpoints are in. `claims`: what the setup's other pairs of items want.
     """
 
     hosts: tuple[str, ...]
@@ -82,10 +94,21 @@ class Target:
     wanted: tuple[str, ...]
     homes: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
+    unproven: tuple[Unproven, ...] = ()
 
     def right(self, record: ARecord | None) -> bool:
         """Whether a record sends a host to the item's endpoints alone, this one among them."""
         return record is not None and self.own in record.addresses and set(record.addresses) <= set(self.wanted)
+
+    def addresses(self, record: ARecord | None) -> tuple[str, ...]:
+        """What the record is to hold, given what it holds now: all that is wanted, but for what is left out."""
+        left_out = {one.address for one in self.left_out(record)}
+        return tuple(address for address in self.wanted if address not in left_out)
+
+    def left_out(self, record: ARecord | None) -> tuple[Unproven, ...]:
+        """The addresses that nobody is sent to yet. One that the record holds stays: it was put there before."""
+        held = record.addresses if record else ()
+        return tuple(one for one in self.unproven if one.address not in held)
 
     def claimed(self, record: ARecord, host: str) -> tuple[Claim, ...]:
         """Who else of the setup wants an address that the record holds and that is not wanted here."""
@@ -117,7 +140,32 @@ def target_of(view: View, keys: Keys) -> Target:
         wanted=tuple(sorted({own, *(address for address in others if _is_ipv4(address))})),
         homes=_distinct(home for home in homes if home and not same_id(home, network)),
         claims=_claims(view, keys),
+        unproven=_unproven(view, keys, own, serving),
     )
+
+
+def _unproven(view: View, keys: Keys, own: str, serving: Sequence[View]) -> tuple[Unproven, ...]:
+    """The addresses of other endpoints for which this very step still waits.
+
+    An address is known as soon as the endpoint is there, and answers only when its connection is Approved: the gate
+    knows. Half of the connections would go nowhere.
+    """
+    others = [one for one in serving if _is_ipv4(address := one.value(keys.address)) and address != own]
+    if not others:
+        return ()
+    relations = view.relations or Relations(view.guide, view.snapshot)
+    status: SetupStatus = relations.once(("status", view.now), lambda: derive(view.guide, view.snapshot, view.now))
+    waiting, answering = list[Unproven](), set[str]()
+    for other in others:
+        one = replace(other, relations=relations)
+        address, gate = one.value(keys.address), gate_of(one, status.item_steps, status.steps)
+        stands = next((found.status for place in gate if (found := status.item_steps.get(place))), "")
+        if gate:
+            why = f"{names(one, gate)} is not done{f' ({stands})' if stands else ''}"
+            waiting.append(Unproven(address, one.name(view.guide.fields()[keys.address].owner or ""), why))
+        else:
+            answering.add(address)
+    return tuple(one for one in waiting if one.address not in answering)
 
 
 def _serving(view: View, keys: Keys) -> tuple[View, ...]:
@@ -221,7 +269,7 @@ Links = Mapping[Zone, tuple[ZoneLink, ...]]
 
 def _settled(target: Target, links: Links) -> bool:
     """Whether every host has a zone of its own name that the VNet asks: then no other zone anywhere matters."""
-    asked = [zone for zone, its in links.items() if any(same_id(one.network_id, target.network) for one in its)]
+    asked = [zone for zone, its in links.items() if any(_leads_to(one, target) and not is_lost(one) for one in its)]
     return {zone.name.lower() for zone in asked}.issuperset(target.hosts)
 
 
@@ -248,6 +296,15 @@ async def _links(azure: AzureReader, target: Target, zone: Zone) -> tuple[ZoneLi
         if _same_subscription(zone.id, target.subscription):
             raise
         return problem.what
+
+
+def _leads_to(link: ZoneLink, target: Target) -> bool:
+    return same_id(link.network_id, target.network)
+
+
+def is_lost(link: ZoneLink) -> bool:
+    """Whether nothing comes of a link any more: it failed, or is being deleted."""
+    return link.provisioning in (FAILED, CANCELED, DELETING)
 
 
 def _covers(zone: Zone, host: str) -> bool:
@@ -364,6 +421,7 @@ async def _place(azure: AzureReader, target: Target, host: str, links: Links) ->
     # VNet gets a zone beside theirs.
     idle = [place for place in own if not place.others or not free]
     choices = (
+        *(place for place in exact if place.link is not None and not is_lost(place.link)),
         *(place for place in exact if place.link is not None),
         *sorted(usable, key=lambda place: not same_id(place.zone.id, homes[0])),
         *(place for place in found if place.link is not None),
@@ -379,10 +437,10 @@ async def _place(azure: AzureReader, target: Target, host: str, links: Links) ->
 async def _found(azure: AzureReader, target: Target, host: str, zone: Zone, links: Sequence[ZoneLink]) -> Place | None:
     """A host's place in a zone that is there; None for a parent zone that the VNet does not ask."""
     name = host[: -len(zone.name)].rstrip(".") or APEX
-    link = next((one for one in links if same_id(one.network_id, target.network)), None)
+    link = next((one for one in links if _leads_to(one, target)), None)
     if name != APEX and link is None:
         return None
-    others = tuple(one.network_id for one in links if not same_id(one.network_id, target.network))
+    others = tuple(one.network_id for one in links if not _leads_to(one, target))
     try:
         record = await azure.a_record(zone.id, name)
     except Problem:

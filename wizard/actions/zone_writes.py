@@ -9,7 +9,7 @@ from functools import partial
 from itertools import count
 
 from state.events import DONE, FAILED
-from state.problem import EXIT_NOT_YET, Problem
+from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from wizard.actions.azure_facts import (
     NOT_THERE,
     Look,
@@ -22,12 +22,12 @@ from wizard.actions.azure_facts import (
     same_id,
     subscription_of,
 )
-from wizard.actions.zone_survey import Place, Target
-from wizard.azure import FAILED as PROVISIONING_FAILED
-from wizard.azure import SUCCEEDED, ARecord, AzureReader, AzureWriter, Zone, ZoneLink
+from wizard.actions.zone_survey import Place, Target, is_lost
+from wizard.azure import DELETING, SUCCEEDED, ARecord, AzureReader, AzureWriter, Zone, ZoneLink
 
 TTL = 300
-"""Seconds that a record may be remembered: an endpoint made anew may have another address."""
+"""Seconds that a new record may be remembered: an endpoint made anew may have another address. One that is there keeps
+what its owner chose, as it does with the commands that are shown."""
 
 ZONE, LINK, RECORD = "create zone", "create link", "set record"
 """What a write does, as the journal keeps it."""
@@ -90,7 +90,7 @@ def _link_step(zone: Zone, network: str, name: str) -> ZoneStep:
 
 def _record_step(target: Target, place: Place) -> ZoneStep:
     zone, name, before = place.zone, place.name, place.record
-    record = ARecord(zone.id, name, target.wanted, TTL)
+    record = ARecord(zone.id, name, target.addresses(before), before.ttl if before else TTL)
     where = ("--zone-name", zone.name)
     old = before.addresses if before else ()
     commands = [] if before else [_dns("record-set a", "create", zone, *where, "--name", name, "--ttl", str(TTL))]
@@ -168,15 +168,42 @@ async def _look_at_link(azure: AzureReader, resource: str, network: str) -> Seen
     if not same_id(link.network_id, network):
         what = f"The link {link.name} goes to {link.network_id}, not to {network}."
         return Seen("it goes elsewhere", FAILED, problem=_not_ours("link-taken", what))
-    if link.provisioning == PROVISIONING_FAILED:
-        return Seen("failed", FAILED, problem=_not_ours("link-failed", f"Azure could not make the link {link.name}."))
-    text = f"it is {link.state or link.provisioning or 'there'}"
+    text = f"it is {_link_state(link) or 'there'}"
+    if is_lost(link) and link.provisioning != DELETING:  # one that is being deleted is gone soon, which says more
+        return Seen(text, FAILED, problem=lost_link(link))
     return Seen(text, DONE if is_linked(link) else None)
 
 
 def is_linked(link: ZoneLink) -> bool:
     """Whether a link works already; what Azure does not tell is taken as good."""
     return link.provisioning in ("", SUCCEEDED) and link.state in ("", "Completed")
+
+
+def link_said(link: ZoneLink) -> str:
+    """Which link it is and how it stands, in Azure's own word."""
+    return f"link of zone {last_name(link.zone_id)} to {last_name(link.network_id)} is {_link_state(link)}"
+
+
+def _link_state(link: ZoneLink) -> str:
+    """One that is not Succeeded is not Completed, whatever Azure says besides."""
+    return link.state if link.provisioning in ("", SUCCEEDED) else link.provisioning
+
+
+def lost_link(link: ZoneLink) -> Problem:
+    """Why nothing comes of a link (`zone_survey.is_lost`), and the way out: Azure makes no second one to the VNet."""
+    zone = Zone(link.zone_id, last_name(link.zone_id))
+    if link.provisioning == DELETING:
+        code, todo = "link-deleting", "Wait until it is gone, then run this step again."
+    else:
+        delete = _dns("link vnet", "delete", zone, "--zone-name", zone.name, "--name", link.name, "--yes")
+        code, todo = "link-failed", f"Delete it with `{delete}`, then run this step again."
+    return Problem(
+        code,
+        f"The {link_said(link)}.",
+        means="That VNet does not get the zone's answers, and Azure does not mend it by itself.",
+        todo=todo,
+        exit_code=EXIT_BAD,
+    )
 
 
 async def _look_at_record(azure: AzureReader, facts: Mapping[str, str]) -> Seen:

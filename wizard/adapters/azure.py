@@ -131,7 +131,7 @@ class AzureLooker:
         return await self._look(azure_calls.zones, subscription)
 
     async def zone_links(self, zone_id: str) -> tuple[ZoneLink, ...]:
-        """The links of a zone to VNets."""
+        """The links of a zone to VNets; none when there is no zone."""
         return await self._look(azure_calls.zone_links, zone_id)
 
     async def a_record(self, zone_id: str, name: str) -> ARecord | None:

@@ -46,7 +46,7 @@ class AzureActor:
         await self._act(azure_changes.create_link, link_id, network_id)
 
     async def set_a_record(self, record: ARecord, *, replacing: ARecord | None) -> None:
-        """Write a record set: a new one only when there is none, else only over `replacing`."""
+        """Write a record set: a new one only when there is none, else only over `replacing`, whose metadata stays."""
         await self._act(azure_changes.set_a_record, record, replacing)
 
     async def operation(self, resource_id: str) -> Operation:

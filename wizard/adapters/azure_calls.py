@@ -311,10 +311,11 @@ def zones(target: Target, subscription: str) -> tuple[Zone, ...]:
 
 
 def zone_links(target: Target, zone_id: str) -> tuple[ZoneLink, ...]:
-    """The links of a zone to VNets."""
+    """The links of a zone to VNets; none when there is no zone."""
     subscription, group, zone = ask.parts(zone_id, "privateDnsZones")
     with ask.explained(target) as clients:
-        found = ask.pages(clients.dns(target, subscription).virtual_network_links.list(group, zone))
+        client = clients.dns(target, subscription).virtual_network_links
+        found = ask.or_none(lambda: ask.pages(client.list(group, zone)))
     return tuple(
         ZoneLink(
             id=text_at(one, "id"),
@@ -324,25 +325,22 @@ def zone_links(target: Target, zone_id: str) -> tuple[ZoneLink, ...]:
             state=text_at(one, "properties", "virtualNetworkLinkState"),
             provisioning=text_at(one, "properties", "provisioningState"),
         )
-        for one in found
+        for one in found or ()
     )
 
 
 def a_record(target: Target, zone_id: str, name: str) -> ARecord | None:
     """An A record set; None when there is none, or no zone."""
-    found, _ = record_and_etag(target, zone_id, name)
-    return found
+    found = record_set(target, zone_id, name)
+    return None if found is None else to_record(zone_id, name, found)
 
 
-def record_and_etag(target: Target, zone_id: str, name: str) -> tuple[ARecord | None, str]:
-    """An A record set, and the etag by which it can be written over."""
+def record_set(target: Target, zone_id: str, name: str) -> Any | None:
+    """An A record set as Azure spells it, with its etag and metadata; None when there is none, or no zone."""
     subscription, group, zone = ask.parts(zone_id, "privateDnsZones")
     with ask.explained(target) as clients:
         client = clients.dns(target, subscription).record_sets
-        found = ask.or_none(lambda: client.get(group, zone, "A", ask.name(name)))
-    if found is None:
-        return None, ""
-    return _record(zone_id, name, found), text_at(found, "etag")
+        return ask.or_none(lambda: client.get(group, zone, "A", ask.name(name)))
 
 
 def a_records(target: Target, zone_id: str) -> tuple[ARecord, ...]:
@@ -351,10 +349,11 @@ def a_records(target: Target, zone_id: str) -> tuple[ARecord, ...]:
     with ask.explained(target) as clients:
         client = clients.dns(target, subscription).record_sets
         found = ask.or_none(lambda: ask.pages(client.list_by_type(group, zone, "A")))
-    return tuple(_record(zone_id, text_at(one, "name"), one) for one in found or ())
+    return tuple(to_record(zone_id, text_at(one, "name"), one) for one in found or ())
 
 
-def _record(zone_id: str, name: str, found: Any) -> ARecord:
+def to_record(zone_id: str, name: str, found: Any) -> ARecord:
+    """What counts of an A record set."""
     ttl = at(found, "properties", "ttl")
     addresses = (text_at(one, "ipv4Address") for one in list_at(found, "properties", "aRecords"))
     return ARecord(zone_id, name, tuple(addresses), ttl if isinstance(ttl, int) else 0)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from state.problem import EXIT_NOT_YET, Problem
 from wizard.adapters import azure_asking as ask
 from wizard.adapters import azure_errors
-from wizard.adapters.azure_asking import Target, text_at
-from wizard.adapters.azure_calls import record_and_etag
+from wizard.adapters.azure_asking import Target, at, text_at
+from wizard.adapters.azure_calls import record_set, to_record
 from wizard.azure import ARecord, Operation, WantedEndpoint
 
 if TYPE_CHECKING:
@@ -87,17 +87,23 @@ def create_link(target: Target, link_id: str, network_id: str) -> None:
 def set_a_record(target: Target, record: ARecord, replacing: ARecord | None) -> None:
     """Write a record set: a new one only when there is none, else only over what `replacing` tells of.
 
-    Raises Problem `azure-changed-meanwhile` when it is another one by now. Azure answers when it is done.
+    What others noted in its metadata stays. Raises Problem `azure-changed-meanwhile` when it is another one by now.
+    Azure answers when it is done.
     """
     subscription, group, zone = ask.parts(record.zone_id, "privateDnsZones")
     condition = _if_missing()
+    addresses = [{"ipv4Address": address} for address in record.addresses]
+    properties: dict[str, Any] = {"ttl": record.ttl, "aRecords": addresses}
     if replacing is not None:
-        current, etag = record_and_etag(target, record.zone_id, record.name)
-        if current is None or not etag or not _same(current, replacing):
+        current = record_set(target, record.zone_id, record.name)
+        etag = text_at(current, "etag")
+        if not etag or not _same(to_record(record.zone_id, record.name, current), replacing):
             raise azure_errors.explain(azure_errors.Failure("PreconditionFailed"))
         condition = {"headers": {"If-Match": etag}}  # as Azure spells it; the SDK's own `etag` would quote it
-    addresses = [{"ipv4Address": address} for address in record.addresses]
-    parameters = {"properties": {"ttl": record.ttl, "aRecords": addresses}}
+        # A PUT replaces the whole: what is not sent back is gone.
+        if metadata := at(current, "properties", "metadata"):
+            properties["metadata"] = metadata
+    parameters = {"properties": properties}
     with ask.explained(target, changing=True) as clients:
         client = clients.dns(target, subscription).record_sets
         client.create_or_update(group, zone, "A", ask.name(record.name), parameters, **condition)

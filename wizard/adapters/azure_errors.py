@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
-from wizard.azure import FORBIDDEN
+from wizard.azure import FORBIDDEN, THROTTLED
 from wizard.secret import MASK
 from wizard.sign_in import login_commands
 
@@ -233,7 +233,7 @@ _RULES: tuple[Rule, ...] = (
         "azure-wrong-tenant",
         "You are signed in to another tenant than the subscription's.",
         "Azure does not accept that tenant's token there.",
-        "Run `az login --tenant TENANT` with the tenant of the subscription.",
+        "Run {login_tenant} with the tenant of the subscription.",
     ),
     Rule(
         "ExpiredAuthenticationToken InvalidAuthenticationToken AuthenticationFailed InvalidAuthenticationInfo"
@@ -241,12 +241,12 @@ _RULES: tuple[Rule, ...] = (
         TOKEN_REFUSED,
         "Azure does not accept the sign-in.",
         "It has expired, was withdrawn, or belongs to another cloud.",
-        "{sign_in}, then look again.",
+        "{sign_in_there}, then look again.",
     ),
     Rule(
         "TooManyRequests SubscriptionRequestsThrottled ResourceRequestsThrottled RequestsThrottled OperationThrottled"
         " TooManyRequestsReceived RateLimitExceeded",
-        "azure-throttled",
+        THROTTLED,
         "Azure asks to slow down.",
         "Too many requests came to this subscription, from us or others.",
         "Wait {wait}, then look again.",
@@ -290,7 +290,7 @@ _LOGIN = (
         "azure-login-tenant",
         "The sign-in does not count for this tenant or cloud.",
         "You are signed in elsewhere, or a rule of the tenant keeps this sign-in out.",
-        "{sign_in}. Where you belong to several tenants, name the one that is meant; the text below tells more.",
+        "{sign_in_there}. Where you belong to several tenants, name the one that is meant; the text below tells more.",
     ),
     (
         r"Please run 'az login'|az login|az account set",
@@ -386,7 +386,7 @@ def explain(failure: Failure, asked: Asked | None = None) -> Problem:
                 return _by_rule(rule, message, failure, asked, detail)
     # From here on no code is known, so the status may tell a little.
     if failure.status == 429:
-        throttled = next(rule for rule in _RULES if rule.code == "azure-throttled")
+        throttled = next(rule for rule in _RULES if rule.code == THROTTLED)
         return _by_rule(throttled, "", failure, asked, detail)
     if failure.status == 401:
         refused = next(rule for rule in _RULES if rule.code == TOKEN_REFUSED)
@@ -449,7 +449,7 @@ def other_tenant(wanted: str, found: str, asked: Asked) -> Problem:
         "azure-wrong-tenant",
         f"The sign-in is one of tenant {found}, and tenant {wanted} is asked for.",
         means="It would see and change other things than are meant.",
-        todo=f"{_sign_in_todo(asked)}, then look again.",
+        todo=f"{_sign_in_todo(asked, elsewhere=True)}, then look again.",
         exit_code=EXIT_NOT_YET,
     )
 
@@ -522,13 +522,17 @@ def _shown(failure: Failure) -> str:
 
 
 def _by_rule(rule: Rule, message: str, failure: Failure, asked: Asked, detail: str) -> Problem:
-    facts = {"sign_in": _sign_in_todo(asked), "wait": "a minute" if failure.wait is None else f"{failure.wait} seconds"}
+    facts = {
+        "sign_in_there": _sign_in_todo(asked, elsewhere=True),
+        "login_tenant": _login(asked, "TENANT", elsewhere=True),
+        "wait": "a minute" if failure.wait is None else f"{failure.wait} seconds",
+    }
     facts.update(rule.otherwise)
     found = re.search(rule.names, message) if rule.names else None
     if found:
         facts.update(found.groupdict())
     what, means, todo = (part.format_map(facts) for part in (rule.what, rule.means, rule.todo))
-    return Problem(rule.code, what, means=means, todo=todo, detail=detail, exit_code=rule.exit_code)
+    return Problem(rule.code, what, means=means, todo=todo, detail=detail, exit_code=rule.exit_code, wait=failure.wait)
 
 
 def _unknown(failure: Failure, detail: str) -> Problem:
@@ -586,13 +590,18 @@ def _network(text: str) -> tuple[str, str, str] | None:
     return next((row[1:] for row in _NETWORK if re.search(row[0], text)), None)
 
 
-def _sign_in_todo(asked: Asked) -> str:
-    login = " and ".join(f"`{command}`" for command in login_commands(asked.cloud, asked.tenant))
+def _sign_in_todo(asked: Asked, *, elsewhere: bool = False) -> str:
+    """How to sign in. `elsewhere`: the Azure CLI may stand in another cloud than the one that is meant."""
+    login = _login(asked, asked.tenant, elsewhere=elsewhere)
     return _SIGN_IN.get(asked.identity, _SIGN_IN["default"]).format(login=login)
 
 
+def _login(asked: Asked, tenant: str | None, *, elsewhere: bool) -> str:
+    return " and ".join(f"`{command}`" for command in login_commands(asked.cloud, tenant, elsewhere=elsewhere))
+
+
 def _sign_in(kind: str, text: str, asked: Asked) -> Problem:
-    facts = {"sign_in": _sign_in_todo(asked)}
+    facts = {"sign_in": _sign_in_todo(asked), "sign_in_there": _sign_in_todo(asked, elsewhere=True)}
     if kind == "AuthenticationRequiredError":
         return Problem(
             "azure-sign-in-needed",
@@ -623,7 +632,7 @@ def _sign_in(kind: str, text: str, asked: Asked) -> Problem:
         "azure-login-failed",
         "The sign-in to Azure failed.",
         means="Without it Azure shows nothing.",
-        todo=f"{facts['sign_in']}; the text below tells why it failed.",
+        todo=f"{facts['sign_in_there']}; the text below tells why it failed.",
         detail=text,
         exit_code=EXIT_NOT_YET,
     )

@@ -27,7 +27,7 @@ from wizard.adapters import sdk_child
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 20.0  # seconds to connect, to wait for the next part of an answer
 ANSWER_TIMEOUT = 30.0  # seconds for a whole answer, however it drips
 ANSWER_LIMIT = 32 * 1024 * 1024  # bytes of one answer, unpacked
-LONGEST_WAIT = 10.0  # seconds of Retry-After that are waited; beyond that the user decides
+LONGEST_WAIT = 10.0  # seconds of Retry-After that are waited in a call; beyond that who asked decides
 ANSWER_LOST = ("azure-answer-too-large", "azure-answer-slow")
 """Codes of the Problems for an answer that came and was not read to its end: what was asked for may be done."""
 

@@ -721,6 +721,18 @@ def test_zones_links_and_records(arm):
     assert calls.a_record(arm.target(), ZONE, "@") is None
 
 
+@pytest.mark.parametrize("code", ["ResourceNotFound", "ParentResourceNotFound", "ResourceGroupNotFound"])
+def test_a_zone_that_is_not_there_has_no_links_and_no_records(arm, code: str):
+    """Else nobody could tell how a change ended whose zone was deleted since."""
+    for path in (f"{ZONE}/virtualNetworkLinks", RECORD, f"{ZONE}/A"):
+        arm.on("GET", path, error(code, "It could not be found.", status=404))
+    assert calls.zone_links(arm.target(), ZONE) == ()
+    assert calls.a_records(arm.target(), ZONE) == ()
+    assert calls.a_record(arm.target(), ZONE, "@") is None
+    arm.on("GET", f"{ZONE}/virtualNetworkLinks", error("SubscriptionNotFound", "There is no such one.", status=404))
+    assert refused(lambda: calls.zone_links(arm.target(), ZONE)).code == "azure-subscription-unknown"
+
+
 @pytest.mark.parametrize(
     "bad",
     ["", "..", "/", f"{ONE}/x", f"{ONE}\n", ONE.replace("rg-dpe", ".."), ONE.replace("rg-dpe", "a%2Fb"), f"{ONE}?x=1"],
@@ -875,6 +887,22 @@ def test_a_record_is_written_new_or_over_what_was_seen(arm):
     changes.set_a_record(writer, record, before)
     assert arm.seen[-1].headers["If-Match"] == "e1"
     assert "If-None-Match" not in arm.seen[-1].headers
+    assert arm.seen[-1].body == {"properties": {"ttl": 60, "aRecords": [{"ipv4Address": "10.0.0.5"}]}}
+
+
+def test_what_others_noted_at_a_record_is_sent_back_with_it(arm):
+    """A PUT replaces the whole record set: metadata that is not in it is gone."""
+    writer, note = arm.target(read_only=False), "x" * 1024
+    there = record_set("10.0.0.4")
+    there["properties"]["metadata"] = {"owner": "dns-team", "note": note}
+    arm.on("GET", RECORD, Reply(there))
+    arm.on("PUT", RECORD, Reply(there))
+    changes.set_a_record(writer, ARecord(ZONE, "@", ("10.0.0.5",), 300), ARecord(ZONE, "@", ("10.0.0.4",), 300))
+    assert arm.seen[-1].body["properties"] == {
+        "ttl": 300,
+        "aRecords": [{"ipv4Address": "10.0.0.5"}],
+        "metadata": {"owner": "dns-team", "note": note},
+    }
 
 
 def test_a_record_that_somebody_changed_is_kept(arm):

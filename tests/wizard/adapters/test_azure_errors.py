@@ -186,6 +186,37 @@ def test_the_cloud_of_the_cli_is_named():
     assert problem_of(needed, Asked(identity="device-code")).code == "azure-sign-in-needed"
 
 
+PUBLIC = "az cloud set --name AzureCloud"
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (explain(Failure("InvalidAuthenticationToken")), f"Run `{PUBLIC}` and `az login`, then"),
+        (explain(Failure("InvalidAuthenticationTokenTenant")), f"Run `{PUBLIC}` and `az login --tenant TENANT` with"),
+        (azure_errors.other_tenant("t-1", "t-2", Asked(tenant="t-1")), f"Run `{PUBLIC}` and `az login --tenant t-1`"),
+        (problem_of(CredentialUnavailableError(message="AADSTS500011: x"), Asked()), f"Run `{PUBLIC}` and `az login`."),
+        (
+            problem_of(CredentialUnavailableError(message="AADSTS7000012: x"), Asked()),
+            f"Run `{PUBLIC}` and `az login`;",
+        ),
+    ],
+)
+def test_where_az_may_stand_in_another_cloud_the_way_back_to_the_public_one_is_named(problem: Problem, said: str):
+    """`az cloud set` sticks: who was once sent to another cloud would sign in there again, for ever."""
+    assert problem.todo.startswith(said), problem.todo
+
+
+@pytest.mark.parametrize("text", ["Please run 'az login'", "AADSTS700082: expired", "AADSTS50076: second factor"])
+def test_nobody_is_told_of_clouds_where_that_is_not_what_is_wrong(text: str):
+    assert "az cloud" not in problem_of(CredentialUnavailableError(message=text), Asked()).todo
+
+
+def test_a_token_of_another_tenant_is_told_with_the_cloud_that_is_meant():
+    problem = explain(Failure("InvalidAuthenticationTokenTenant"), Asked(cloud="china"))
+    assert problem.todo.startswith("Run `az cloud set --name AzureChinaCloud` and `az login --tenant TENANT`")
+
+
 @pytest.mark.parametrize(
     ("error", "code", "while_changing"),
     [
@@ -243,5 +274,6 @@ print([name for name in sys.modules if name.partition(".")[0] in ("azure", "msal
 
 
 def test_problems_survive_the_pipe_between_the_processes():
-    problem = explain(Failure("AuthorizationFailed", "m"))
-    assert vars(Problem(**vars(problem))) == vars(problem)
+    for problem in (explain(Failure("AuthorizationFailed", "m")), explain(Failure("TooManyRequests", wait=30))):
+        assert vars(Problem(**vars(problem))) == vars(problem)
+    assert problem.wait == 30

@@ -376,6 +376,7 @@ def test_a_long_wait_is_not_waited(arm):
     arm.on("GET", ENDPOINTS, error("SubscriptionRequestsThrottled", status=429, Retry_After="300"))
     problem = refused(lambda: azure_calls.endpoints(arm.target(), SUBSCRIPTION))
     assert ("Wait 300 seconds" in problem.todo, len(arm.seen)) == (True, 1)
+    assert problem.wait == 300, "who asked may wait that long"
 
 
 @pytest.mark.parametrize(
