@@ -219,7 +219,7 @@ class AzureReader(Protocol):
     async def network(self, network_id: str) -> Network | None: ...
 
     async def endpoint(self, endpoint_id: str) -> Endpoint | None:
-        """The endpoint with its private IPs."""
+        """The endpoint with its private IPs; without them where its network interface may not be read."""
         ...
 
     async def endpoints(self, subscription: str) -> tuple[Endpoint, ...]:

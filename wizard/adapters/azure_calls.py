@@ -10,7 +10,7 @@ import fnmatch
 import ipaddress
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from state.problem import EXIT_NOT_YET, Problem
 from wizard.adapters import azure_asking as ask
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from azure.mgmt.network import NetworkManagementClient
 
     from wizard.adapters.azure_clients import SignIn
+
+T = TypeVar("T")
 
 _RESERVED = 5  # addresses of each subnet that Azure keeps
 _PROMPT_TIMEOUT, _VISIBILITY_TIMEOUT = 30.0, 20.0  # seconds
@@ -248,22 +250,43 @@ def _free(prefixes: tuple[str, ...], used: int) -> int | None:
 
 
 def endpoint(target: Target, endpoint_id: str) -> Endpoint | None:
-    """One Private Endpoint with its private IPs; None when it is not there."""
+    """One Private Endpoint with its private IPs, without them where its interface may not be read; None when it is
+    not there."""
     found = _one(target, endpoint_id, "privateEndpoints", lambda client: client.private_endpoints)
     if found is None:
         return None
     nic_id = _nic_id(found)
-    return _endpoint(found, {nic_id.lower(): _nic(target, nic_id) if nic_id else None})
+    nic = _if_allowed(lambda: _nic(target, nic_id)) if nic_id else None
+    return _endpoint(found, {nic_id.lower(): nic})
 
 
 def endpoints(target: Target, subscription: str) -> tuple[Endpoint, ...]:
-    """All Private Endpoints of a subscription: two lists, joined here, so that calls grow with pages alone."""
+    """All Private Endpoints of a subscription: two lists, joined here, so that calls grow with pages alone.
+
+    They are without private IPs where interfaces may not be listed.
+    """
     with ask.explained(target) as clients:
         client = clients.network(target, ask.guid(subscription))
         found = ask.pages(client.private_endpoints.list_by_subscription())
-        nics = ask.pages(client.network_interfaces.list_all()) if found else []
-    by_id = {text_at(nic, "id").lower(): nic for nic in nics}
+    nics = _if_allowed(lambda: _nics(target, subscription)) if found else None
+    by_id = {text_at(nic, "id").lower(): nic for nic in nics or ()}
     return tuple(_endpoint(one, by_id) for one in found)
+
+
+def _nics(target: Target, subscription: str) -> list[Any]:
+    with ask.explained(target) as clients:
+        return ask.pages(clients.network(target, subscription).network_interfaces.list_all())
+
+
+def _if_allowed(look: Callable[[], T]) -> T | None:
+    """What a look finds, None where it may not be made. Reading interfaces is a right of its own: that it is missing
+    must not hide the endpoint."""
+    try:
+        return look()
+    except Problem as problem:
+        if problem.code != FORBIDDEN:
+            raise
+        return None
 
 
 def interface(target: Target, nic_id: str) -> Interface | None:

@@ -642,6 +642,21 @@ def test_an_endpoint_before_it_has_an_address(arm):
     assert found is not None and (found.addresses, found.nic_id[-6:]) == ((), "pe-nic")
 
 
+def test_an_endpoint_whose_interface_may_not_be_read_has_no_address_and_is_there(arm):
+    """Its state is not hidden by a right that is missing elsewhere; any other failure is told."""
+    arm.on("GET", ONE, Reply(endpoint("pe")))
+    arm.on("GET", f"{NETWORK}/networkInterfaces/pe-nic", error("AuthorizationFailed", status=403))
+    found = calls.endpoint(arm.target(), ONE)
+    assert found is not None and (found.connection, found.addresses, found.nic_id[-6:]) == ("Approved", (), "pe-nic")
+    arm.on("GET", f"{PROVIDER}/privateEndpoints", page(endpoint("pe")))
+    arm.on("GET", f"{PROVIDER}/networkInterfaces", error("AuthorizationFailed", status=403))
+    assert calls.endpoints(arm.target(), SUBSCRIPTION) == (found,)
+    for path in (f"{NETWORK}/networkInterfaces/pe-nic", f"{PROVIDER}/networkInterfaces"):
+        arm.on("GET", path, error("InvalidResourceType", status=400))
+    assert refused(lambda: calls.endpoint(arm.target(), ONE)).code != "forbidden"
+    assert refused(lambda: calls.endpoints(arm.target(), SUBSCRIPTION)).code != "forbidden"
+
+
 def test_a_connection_is_found_in_either_list(arm):
     one = endpoint("pe", networkInterfaces=[])
     properties = one["properties"]
