@@ -799,7 +799,7 @@ async def test_one_that_somebody_deleted_since_did_not_fail_to_begin(make):
     step.world._work.clear()
     await step.resume()
     (end,) = step.ends()
-    assert end.outcome == "cancelled" and "never began it, or it was removed since" in end.summary
+    assert end.outcome == "cancelled" and "it is not there: Azure never began it, or it was undone since" in end.summary
     assert step.private_ip()[0] is None
 
 
@@ -939,6 +939,21 @@ async def test_a_deletion_that_was_interrupted(make):
     await step.resume()
     assert step.outcomes() == ["done"]
     assert [one.sign for one in (await step.plan()).changes] == ["+", "+"]
+
+
+async def test_a_deletion_that_azure_never_began_says_that_the_endpoint_is_there(make):
+    """Who reads the journal later must not take it for gone."""
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED)
+    plan = await step.plan()
+    step.world.dies = (len(step.world.calls) + 4, False)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    assert step.world.writes == []
+    await step.resume()
+    (end,) = step.ends()
+    assert end.outcome == "cancelled"
+    assert "it is still there, provisioning Succeeded, connection Rejected: Azure never began it" in end.summary
 
 
 async def test_an_item_that_is_gone_is_not_filled(make):

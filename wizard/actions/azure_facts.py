@@ -311,8 +311,8 @@ class Unwatched(Problem):
 class Seen:
     """What one look at a changed resource says. `outcome` (of state.events) is None while Azure is at it.
 
-    `there` False: nothing of the change is to be seen, or not yet. `problem`: why it ended badly. `facts` are for
-    the journal.
+    `there` False: nothing of the change is to be seen, or not yet; `text` says what is there instead. `problem`: why it
+    ended badly. `facts` are for the journal.
     """
 
     text: str
@@ -322,7 +322,7 @@ class Seen:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-NOT_THERE = Seen("not there yet", there=False)
+NOT_THERE = Seen("it is not there", there=False)
 
 Look = Callable[[], Awaitable[Seen]]
 Report = Callable[[Moment], None]
@@ -463,7 +463,7 @@ class Applying:
             operation = (lambda: self.writer.operation(write.resource)) if write.waits else None
             seen = await watch(look, write.name, pace=self.pace, progress=self.progress, operation=operation)
             if seen.outcome == CANCELLED:
-                raise LostSight(write.name, "the request was sent, but nothing of it is to be seen.")
+                raise LostSight(write.name, f"the request was sent, but nothing of it is to be seen: {seen.text}.")
             if seen.problem is not None:
                 raise seen.problem
         self.log.finished(change, outcome=DONE, summary=f"{write.summary}: {seen.text}", **seen.facts)
@@ -512,8 +512,8 @@ async def find_out(
     name = started.facts.get("name") or started.summary
     seen = await watch(look, name, pace=pace, progress=progress)
     if seen.outcome == CANCELLED:
-        # Days may have passed: that it is not there does not prove that it never was.
-        said = f"{started.summary}: nothing of it is there: Azure never began it, or it was removed since"
+        # Days may have passed: that nothing of it is to be seen does not prove that it never was.
+        said = f"{started.summary}: {seen.text}: Azure never began it, or it was undone since"
         log.finished(change, outcome=CANCELLED, summary=said)
     elif seen.problem is not None:
         log.finished(

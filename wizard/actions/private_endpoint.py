@@ -398,7 +398,7 @@ class _Deletion:
         found = await self._azure.endpoint(self._resource)
         if found is None:
             return Seen("it is gone", DONE)
-        return Seen(in_words(found), there=found.provisioning == DELETING)
+        return Seen(f"it is still there, {in_words(found)}", there=found.provisioning == DELETING)
 
 
 def _facts(found: Endpoint) -> dict[str, str]:

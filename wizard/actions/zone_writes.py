@@ -185,7 +185,7 @@ async def _look_at_record(azure: AzureReader, facts: Mapping[str, str]) -> Seen:
     if record is not None and set(found.split()) == set(facts.get("addresses", "").split()):
         return Seen("it is there", DONE, facts={"addresses": found, "ttl": str(record.ttl)})
     if set(found.split()) == set(facts.get("before", "").split()):
-        return Seen("it is as it was before" if found else "not there yet", there=False)
+        return Seen("it is as it was before", there=False) if found else NOT_THERE
     what = f"The record {facts.get('record', '')} in {last_name(facts.get('zone', ''))} holds {found or 'nothing'}."
     return Seen(f"it holds {found or 'nothing'}", FAILED, problem=_not_ours("record-changed", what))
 
