@@ -23,8 +23,12 @@ FORBIDDEN = "forbidden"
 APPROVED, PENDING, REJECTED, DISCONNECTED = "Approved", "Pending", "Rejected", "Disconnected"
 """Connection states of a Private Endpoint; Azure may say others, which are shown as they are."""
 
-SUCCEEDED, UPDATING, FAILED, DELETING = "Succeeded", "Updating", "Failed", "Deleting"
-"""Provisioning states. A resource is at rest in Succeeded or Failed; Succeeded is not Approved (AZURE.md)."""
+SUCCEEDED, UPDATING, FAILED, CANCELED, DELETING = "Succeeded", "Updating", "Failed", "Canceled", "Deleting"
+"""Provisioning states: how the last PUT or DELETE went, not whether the resource works. It is at rest in Succeeded,
+Failed and Canceled; Succeeded is not Approved (AZURE.md)."""
+
+CAME_TO_NOTHING = (FAILED, CANCELED)
+"""The provisioning states in which the last PUT or DELETE has ended without doing what it asked for."""
 
 
 # ---------------------------------------------------------------- what is found

@@ -19,7 +19,8 @@ from tests.wizard.engine import ENDPOINT, GUIDE, attest_until, fill, journalled,
 from wizard.actions.azure_facts import TRIES
 from wizard.actions.endpoint_states import same_service
 from wizard.actions.private_endpoint import PrivateEndpoint
-from wizard.azure import DELETING, DISCONNECTED, PENDING, REJECTED, UPDATING, Interface, Operation
+from wizard.azure import CANCELED, DELETING, DISCONNECTED, PENDING, REJECTED, UPDATING, Interface, Operation
+from wizard.azure import FAILED as PROVISIONING_FAILED
 from wizard.guide import Moment, Plan
 from wizard.ports import LEAVE, Readers, Writers
 from wizard.session import Session
@@ -154,6 +155,30 @@ async def test_a_dead_one_is_an_obstacle(make, connection: str):
     assert [name for name, _ in step.world.writes] == ["delete_endpoint", "create_endpoint"]
     assert step.outcomes() == ["done", "done"]
     assert (await step.plan()).empty
+
+
+@pytest.mark.parametrize("provisioning", [PROVISIONING_FAILED, CANCELED])
+async def test_one_whose_last_update_failed_and_that_is_connected_is_not_made_anew(make, provisioning: str):
+    """Failed is how the last PUT ended: whoever uses the endpoint goes on using it."""
+    step = without_ip(make())
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, provisioning=provisioning)
+    plan = await step.plan()
+    assert plan.obstacle is None and plan.commands == () and [one.sign for one in plan.changes] == ["=", "+"]
+    (note,) = plan.notes
+    assert provisioning in note and "still connected" in note
+    assert f"az network private-endpoint update --ids {ENDPOINT_ID}" in note
+    await step.apply(plan)
+    assert step.world.writes == [] and step.private_ip() == ("10.20.1.4", "azure")
+
+
+@pytest.mark.parametrize("provisioning", [PROVISIONING_FAILED, CANCELED])
+async def test_one_that_could_not_be_provisioned_and_is_not_connected_is_made_anew(make, provisioning: str):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, provisioning=provisioning, connection=PENDING)
+    plan = await step.plan()
+    assert plan.obstacle and f"provisioning {provisioning}" in plan.obstacle.what
+    await step.apply(plan)
+    assert [name for name, _ in step.world.writes] == ["delete_endpoint", "create_endpoint"]
 
 
 async def test_one_that_is_being_deleted_is_waited_for(make):
@@ -867,6 +892,20 @@ async def test_an_operation_that_is_forgotten_is_read_from_the_endpoint(make, fa
     else:
         await step.apply(plan)
     assert step.outcomes() == [end] and step.world.calls.count("create_endpoint") == 1
+
+
+@pytest.mark.parametrize(("connection", "code"), [(PENDING, "endpoint-failed"), ("Approved", "endpoint-update-failed")])
+@pytest.mark.parametrize("provisioning", [PROVISIONING_FAILED, CANCELED])
+async def test_resuming_one_that_azure_gave_up_ends_at_once(make, provisioning: str, connection: str, code: str):
+    """Nothing comes any more of an endpoint that is Failed or Canceled, so it is not waited for."""
+    step = without_ip(make(pace=replace(FAST, settle=3600)))
+    await started_and_killed(step)
+    step.world._work.clear()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, provisioning=provisioning, connection=connection)
+    await asyncio.wait_for(step.resume(), 20)
+    (end,) = step.ends()
+    assert (end.outcome, end.facts["code"], end.facts["provisioning"]) == (FAILED, code, provisioning)
+    assert ((await step.plan()).obstacle is None) is (connection == "Approved")
 
 
 async def test_two_setups_that_make_it_at_once_end_with_one(tmp_path: Path):

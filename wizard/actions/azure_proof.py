@@ -28,8 +28,10 @@ from wizard.actions.endpoint_states import (
     in_words,
     is_as_wanted,
     is_dead,
+    not_updated,
     pending_diagnosis,
     submit_again,
+    update_failed,
     vendor_message,
 )
 from wizard.actions.private_dns import dns_servers_said
@@ -165,6 +167,9 @@ async def _judge_endpoint(view: View, azure: AzureReader, found: Endpoint | None
     if is_dead(found):
         problem = dead(found, afterwards)
         return BAD, f"{said}. {problem.means}", problem.todo
+    if update_failed(found):
+        problem = not_updated(found)
+        return BAD, f"{said}: its last update did not succeed. {problem.means}", problem.todo
     if found.provisioning != SUCCEEDED:
         return NOT_YET, said, "Look again in a minute."
     if found.connection != APPROVED:

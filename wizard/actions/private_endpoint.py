@@ -48,12 +48,14 @@ from wizard.actions.endpoint_states import (
     in_words,
     is_as_wanted,
     is_dead,
+    not_updated,
     pending,
     pending_diagnosis,
     private_ip_of,
     request_message,
     submit_again,
     taken,
+    update_failed,
 )
 from wizard.azure import (
     APPROVED,
@@ -421,7 +423,10 @@ async def _nothing_to_make(
         sign, what = (CHANGE, f"{typed} to {value}") if typed else (CREATE, value)
         changes.append(Change(sign, f"field {view.guide.fields()[key].label}: {what}, from Azure"))
     notes: tuple[str, ...] = ()
-    if found.provisioning != SUCCEEDED:
+    if update_failed(found):
+        problem = not_updated(found)
+        notes = (f"{problem.what} {problem.means} {problem.todo}",)
+    elif found.provisioning != SUCCEEDED:
         notes = (f"Azure is still at work on {found.name}: look again in a minute.",)
     elif found.connection != APPROVED:
         diagnosis = await pending_diagnosis(azure, found)

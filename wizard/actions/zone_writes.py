@@ -23,8 +23,7 @@ from wizard.actions.azure_facts import (
     subscription_of,
 )
 from wizard.actions.zone_survey import Place, Target
-from wizard.azure import FAILED as PROVISIONING_FAILED
-from wizard.azure import SUCCEEDED, ARecord, AzureReader, AzureWriter, Zone, ZoneLink
+from wizard.azure import CAME_TO_NOTHING, SUCCEEDED, ARecord, AzureReader, AzureWriter, Zone, ZoneLink
 
 TTL = 300
 """Seconds that a record may be remembered: an endpoint made anew may have another address."""
@@ -168,7 +167,7 @@ async def _look_at_link(azure: AzureReader, resource: str, network: str) -> Seen
     if not same_id(link.network_id, network):
         what = f"The link {link.name} goes to {link.network_id}, not to {network}."
         return Seen("it goes elsewhere", FAILED, problem=_not_ours("link-taken", what))
-    if link.provisioning == PROVISIONING_FAILED:
+    if link.provisioning in CAME_TO_NOTHING:
         return Seen("failed", FAILED, problem=_not_ours("link-failed", f"Azure could not make the link {link.name}."))
     text = f"it is {link.state or link.provisioning or 'there'}"
     return Seen(text, DONE if is_linked(link) else None)
