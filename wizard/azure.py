@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from state.problem import EXIT_BAD, Problem
+
 ENABLED = "Enabled"
 """The state in which a subscription takes every change."""
 
@@ -41,6 +43,28 @@ class AzureIdentity:
     tenant_id: str
     object_id: str
     name: str = ""
+
+
+def who(identity: AzureIdentity) -> str:
+    """An identity in words, as evidence names it."""
+    named = f"{identity.name} " if identity.name else ""
+    return f"{named}(tenant {identity.tenant_id}, object {identity.object_id})"
+
+
+def require_same(wanted: AzureIdentity, found: AzureIdentity) -> None:
+    """Raises Problem `other-identity`, naming both, when `found` is not the identity that is wanted."""
+    if _key(wanted) != _key(found):
+        raise Problem(
+            "other-identity",
+            f"Azure is asked as {who(found)} instead of {who(wanted)}.",
+            means="It may see and change other things than this setup did, and nothing was changed.",
+            todo="Sign in as the one this setup was begun with (`az login`), or make a new setup.",
+            exit_code=EXIT_BAD,
+        )
+
+
+def _key(identity: AzureIdentity) -> tuple[str, str]:
+    return identity.tenant_id.lower(), identity.object_id.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,10 +277,11 @@ class AzureReader(Protocol):
         ...
 
 
-class AzureWriter(Protocol):
-    """Begins a change and returns at once; how it goes is asked by `operation`, and by reading the resource.
+class AzureChanges(Protocol):
+    """Begins a change, as one identity, and returns at once.
 
-    A change is one request. None is ever sent a second time for the same plan: what it left is read instead.
+    A change is one request. None is ever sent a second time for the same plan: what it left is read instead. Raises
+    Problem `other-identity`, with nothing sent, when the token in use by then is somebody else's.
     """
 
     async def create_endpoint(self, wanted: WantedEndpoint) -> None: ...
@@ -273,6 +298,18 @@ class AzureWriter(Protocol):
 
     async def set_a_record(self, record: ARecord, *, replacing: ARecord | None) -> None:
         """Writes the whole record set: a new one only when there is none, else only over `replacing`."""
+        ...
+
+
+class AzureWriter(Protocol):
+    """Changes Azure. How a change goes is asked by `operation`, and by reading the resource."""
+
+    def acting_as(self, identity: AzureIdentity) -> AzureChanges:
+        """The changes, which are sent as this identity alone.
+
+        Who is signed in may change at any moment, in another terminal: that it was this one a moment ago does not
+        tell whose token a request gets.
+        """
         ...
 
     async def operation(self, resource_id: str) -> Operation:

@@ -475,6 +475,18 @@ async def test_an_identity_that_changes_between_two_writes_stops_there(make):
     assert [name for name, _ in step.world.writes] == ["delete_endpoint"]
 
 
+async def test_an_identity_that_changes_as_the_request_is_sent_changes_nothing(make):
+    """Read again just before, it was still the pinned one; somebody signed in in another terminal since."""
+    step = make()
+    plan = await step.plan()
+    step.world.relogin = BOB
+    problem = await stopped(step.apply(plan))
+    assert problem.code == "other-identity" and "nothing was changed" in problem.means
+    assert "22222222" in problem.what and "33333333" in problem.what, "both are named"
+    assert step.world.writes == []
+    assert [(one.outcome, one.facts["code"]) for one in step.ends()] == [(FAILED, "other-identity")]
+
+
 async def test_one_that_came_into_being_since_the_plan_is_not_overwritten(make):
     step = make()
     plan = await step.plan()

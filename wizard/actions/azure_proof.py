@@ -19,7 +19,6 @@ from wizard.actions.azure_facts import (
     last_name,
     needed,
     step_with,
-    who,
 )
 from wizard.actions.endpoint_notes import others_in
 from wizard.actions.endpoint_states import (
@@ -38,7 +37,7 @@ from wizard.actions.private_dns import dns_servers_said
 from wizard.actions.private_endpoint import asked_at
 from wizard.actions.zone_survey import Keys, Place, Target, survey, target_of
 from wizard.actions.zone_writes import is_linked
-from wizard.azure import APPROVED, DELETING, ENABLED, SUCCEEDED, AzureIdentity, AzureReader, Endpoint, Network
+from wizard.azure import APPROVED, DELETING, ENABLED, SUCCEEDED, AzureIdentity, AzureReader, Endpoint, Network, who
 from wizard.current import current_finding
 from wizard.evidence import evidence
 from wizard.guide import Finding

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
@@ -23,6 +23,7 @@ from wizard.actions.azure_facts import (
     Look,
     Pace,
     Seen,
+    Send,
     Write,
     az,
     azure_of,
@@ -37,7 +38,6 @@ from wizard.actions.azure_facts import (
     same_id,
     step_with,
     subscription_of,
-    who,
     writer_of,
 )
 from wizard.actions.endpoint_notes import choose_nic, notes
@@ -67,6 +67,7 @@ from wizard.azure import (
     Network,
     Subnet,
     WantedEndpoint,
+    who,
 )
 from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Obstacle, Plan
 from wizard.ports import Readers, Writers
@@ -173,7 +174,8 @@ class PrivateEndpoint:
         await _require_as_planned(azure, payload)
         if payload.found is not None:
             delete = _write(_DELETE, wanted.id, f"delete {last_name(wanted.id)}", _delete_commands(wanted.id))
-            await applying.carry_out(delete, lambda: writer.delete_endpoint(wanted.id), _Deletion(azure, wanted.id))
+            deletion = _Deletion(azure, wanted.id)
+            await applying.carry_out(delete, lambda acting: acting.delete_endpoint(wanted.id), deletion)
         create = _write(
             _CREATE,
             wanted.id,
@@ -185,7 +187,7 @@ class PrivateEndpoint:
         )
         creation = self._creation(view, azure, wanted.id, (wanted.service, wanted.subnet_id))
         asked = now()
-        seen = await _create(applying, create, lambda: writer.create_endpoint(wanted), creation)
+        seen = await _create(applying, create, lambda acting: acting.create_endpoint(wanted), creation)
         self._fill(log, seen, wanted.id)
         if creation.last is not None and creation.last.connection != APPROVED:
             raise await pending(azure, creation.last, asked=asked)
@@ -252,7 +254,7 @@ def asked_at(view: View) -> str:
     return ""
 
 
-async def _create(applying: Applying, write: Write, send: Callable[[], Awaitable[None]], creation: _Creation) -> Seen:
+async def _create(applying: Applying, write: Write, send: Send, creation: _Creation) -> Seen:
     """Asks for the endpoint; again, after a growing wait, when Azure refuses the request for a reason that may pass.
 
     Each try is a change of its own in the journal, and none is made when anything of that name is there.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -14,6 +14,7 @@ from wizard.actions.azure_facts import (
     NOT_THERE,
     Look,
     Seen,
+    Send,
     Write,
     az,
     group_id,
@@ -23,7 +24,7 @@ from wizard.actions.azure_facts import (
     subscription_of,
 )
 from wizard.actions.zone_survey import Place, Target
-from wizard.azure import CAME_TO_NOTHING, SUCCEEDED, ARecord, AzureReader, AzureWriter, Zone, ZoneLink
+from wizard.azure import CAME_TO_NOTHING, SUCCEEDED, ARecord, AzureReader, Zone, ZoneLink
 
 TTL = 300
 """Seconds that a record may be remembered: an endpoint made anew may have another address."""
@@ -37,7 +38,7 @@ class ZoneStep:
     """One write of a plan, and how it is sent."""
 
     write: Write
-    send: Callable[[AzureWriter], Awaitable[None]]
+    send: Send
 
 
 # ---------------------------------------------------------------- what is sent
@@ -68,7 +69,7 @@ def _zone_step(zone: Zone) -> ZoneStep:
         commands=(_dns("zone", "create", zone, "--name", zone.name),),
         undo=_dns("zone", "delete", zone, "--name", zone.name, "--yes"),
     )
-    return ZoneStep(write, lambda writer: writer.create_zone(zone.id))
+    return ZoneStep(write, lambda acting: acting.create_zone(zone.id))
 
 
 def _link_step(zone: Zone, network: str, name: str) -> ZoneStep:
@@ -84,7 +85,7 @@ def _link_step(zone: Zone, network: str, name: str) -> ZoneStep:
         undo=_dns("link vnet", "delete", zone, *where, "--yes"),
         facts={"network": network},
     )
-    return ZoneStep(write, lambda writer: writer.create_link(resource, network))
+    return ZoneStep(write, lambda acting: acting.create_link(resource, network))
 
 
 def _record_step(target: Target, place: Place) -> ZoneStep:
@@ -118,7 +119,7 @@ def _record_step(target: Target, place: Place) -> ZoneStep:
             "before": " ".join(old),
         },
     )
-    return ZoneStep(write, lambda writer: writer.set_a_record(record, replacing=before))
+    return ZoneStep(write, lambda acting: acting.set_a_record(record, replacing=before))
 
 
 def _dns(command: str, verb: str, zone: Zone, *words: str) -> str:

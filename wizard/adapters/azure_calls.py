@@ -5,17 +5,16 @@ The SDKs are imported inside functions: the parent imports this module for the f
 
 from __future__ import annotations
 
-import base64
 import fnmatch
 import ipaddress
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from state.problem import EXIT_NOT_YET, Problem
+from state.problem import Problem
 from wizard.adapters import azure_asking as ask
 from wizard.adapters import azure_errors
 from wizard.adapters.azure_asking import Target, at, list_at, text, text_at
+from wizard.adapters.azure_claims import identity_in
 from wizard.azure import (
     FORBIDDEN,
     ARecord,
@@ -52,26 +51,12 @@ _sign_ins: dict[Target, SignIn] = {}
 
 
 def identity(target: Target) -> AzureIdentity:
-    """As whom we are signed in now, read from the access token's claims.
-
-    They are not verified, and need not be: we asked the tenant for the token ourselves, and ARM, which judges it at
-    every request, is who must not be fooled. For us it is a name to compare with the one that was pinned.
-    """
+    """As whom we are signed in now, by a token that is asked for now."""
     with ask.explained(target) as clients:
-        claims = _claims(clients.token(target).renewed())
-    tenant, oid = text_at(claims, "tid"), text_at(claims, "oid")
-    if not tenant or not oid:
-        raise Problem(
-            "azure-identity-unknown",
-            "The sign-in does not tell which account of which tenant it is.",
-            means="The wizard could not notice if it changed.",
-            todo="Sign in with a work or school account, a service principal or a managed identity.",
-            exit_code=EXIT_NOT_YET,
-        )
-    if target.tenant and is_guid(target.tenant) and target.tenant.lower() != tenant.lower():
-        raise azure_errors.other_tenant(target.tenant, tenant, ask.asked(target))
-    names = [text_at(claims, claim) for claim in ("upn", "preferred_username", "unique_name", "appid", "azp")]
-    return AzureIdentity(tenant.lower(), oid.lower(), next(filter(None, names), ""))
+        found = identity_in(clients.token(target).renewed())
+    if target.tenant and is_guid(target.tenant) and target.tenant.lower() != found.tenant_id:
+        raise azure_errors.other_tenant(target.tenant, found.tenant_id, ask.asked(target))
+    return found
 
 
 def begin_sign_in(target: Target) -> SignInPrompt | None:
@@ -100,14 +85,6 @@ def signed_in(target: Target) -> AzureIdentity | None:
             with ask.explained(target):
                 raise begun.error
     return identity(target)
-
-
-def _claims(token: str) -> Any:
-    try:
-        payload = token.split(".")[1]
-        return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, IndexError, RecursionError):
-        return None
 
 
 # ---------------------------------------------------------------- subscriptions and rights

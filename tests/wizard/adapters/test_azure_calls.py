@@ -26,6 +26,7 @@ from state.problem import Problem
 from tests.wizard.adapters.arm_stub import (
     GROUP,
     LOCATIONS,
+    ME,
     NETWORK,
     OBJECT,
     SUBSCRIPTION,
@@ -918,6 +919,7 @@ print([name for name in sys.modules if name.partition(".")[0] in ("azure", "msal
 async def test_every_look_and_change_from_the_screens_process(arm, process):
     looker: AzureReader = AzureLooker(arm.target(read_only=False), process)
     actor: AzureWriter = AzureActor(arm.target(), process)
+    acting = actor.acting_as(ME)
     assert (await looker.identity()).object_id == OBJECT
     arm.on("GET", "/subscriptions", page({"subscriptionId": SUBSCRIPTION}))
     arm.on("GET", f"/subscriptions/{SUBSCRIPTION}/resourcegroups", page({"name": "rg"}))
@@ -947,12 +949,12 @@ async def test_every_look_and_change_from_the_screens_process(arm, process):
         arm.on("PUT", path, Reply({}, status, operations(arm, Reply({"status": "Succeeded"}))))
     arm.on("PUT", RECORD, Reply(record_set("10.0.0.4"), 201))
     arm.on("DELETE", ONE, Reply(b"", 204))
-    await actor.create_endpoint(wanted())
-    await actor.create_zone(ZONE)
-    await actor.create_link(LINK, VNET)
-    await actor.set_a_record(ARecord(ZONE, "@", ("10.0.0.4",), 300), replacing=None)
+    await acting.create_endpoint(wanted())
+    await acting.create_zone(ZONE)
+    await acting.create_link(LINK, VNET)
+    await acting.set_a_record(ARecord(ZONE, "@", ("10.0.0.4",), 300), replacing=None)
     assert {(await actor.operation(one)).status for one in (ONE, ZONE, LINK)} == {"Succeeded"}
-    await actor.delete_endpoint(ONE)
+    await acting.delete_endpoint(ONE)
     assert arm.asked("PUT") == [ONE, ZONE, LINK, RECORD]
 
 
@@ -980,6 +982,7 @@ async def test_a_call_that_is_stuck_is_ended(arm, process, monkeypatch):
             await response.write(b" ")
 
     looker, actor = AzureLooker(arm.target(), process), AzureActor(arm.target(), process)
+    acting = actor.acting_as(ME)
     await looker.identity()  # so that the child is there, and the deadline is the call's
     for module in (adapter, azure_acting):
         monkeypatch.setattr(module, "CALL_TIMEOUT", 0.001)
@@ -988,13 +991,14 @@ async def test_a_call_that_is_stuck_is_ended(arm, process, monkeypatch):
         await looker.subscriptions()
     assert caught.value.code == "azure-timeout"
     with pytest.raises(Problem) as caught:
-        await actor.delete_endpoint(ONE)
+        await acting.delete_endpoint(ONE)
     assert caught.value.code == "azure-outcome-unknown"
     assert await actor.operation(ONE) == Operation("")
 
 
 async def test_a_child_that_dies_during_a_change(process, monkeypatch, arm):
     actor = AzureActor(arm.target(), process)
+    acting = actor.acting_as(ME)
     await process.call(abs, -1, timeout=30)
 
     async def kill(request: web.Request) -> web.StreamResponse:
@@ -1006,7 +1010,7 @@ async def test_a_child_that_dies_during_a_change(process, monkeypatch, arm):
 
     arm.on("DELETE", ONE, kill)
     with pytest.raises(Problem) as caught:
-        await actor.delete_endpoint(ONE)
+        await acting.delete_endpoint(ONE)
     assert caught.value.code == "azure-outcome-unknown"
 
 
@@ -1085,13 +1089,14 @@ async def test_an_innocent_look_is_made_again(arm, several):
 
 async def test_an_innocent_change_is_not_sent_again(arm, several):
     actor = AzureActor(arm.target(), several)
+    acting = actor.acting_as(ME)
 
     async def waits(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)
         return web.Response()
 
     arm.on("DELETE", ONE, waits)
-    changing = asyncio.create_task(actor.delete_endpoint(ONE))
+    changing = asyncio.create_task(acting.delete_endpoint(ONE))
     await until(lambda: arm.seen)
     with pytest.raises(TimeoutError):
         await several.call(time.sleep, 600.0, timeout=0.1, changes=True)
