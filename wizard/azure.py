@@ -127,6 +127,27 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class IpConfiguration:
+    """A private IP that was chosen for an endpoint, instead of the next free one. `group` and `member` say what of the
+    service it is for, empty for a link service."""
+
+    name: str
+    address: str
+    group: str = ""
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What somebody gave an endpoint beside its connection, and what one that is made in its place must be given, too:
+    tags, chosen private IPs, and the application security groups it is in, by Resource ID."""
+
+    tags: tuple[tuple[str, str], ...] = ()
+    ip_configurations: tuple[IpConfiguration, ...] = ()
+    security_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A Private Endpoint. `service` is the alias or Resource ID it connects to, `connection` its connection state,
     `message` what the other side says of it. `addresses` are its private IPs, read from its network interface."""
@@ -141,6 +162,7 @@ class Endpoint:
     message: str = ""
     nic_id: str = ""
     addresses: tuple[str, ...] = ()
+    carried: Carried = Carried()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +242,7 @@ class WantedEndpoint:
     service: str
     nic_name: str
     message: str = field(default="")
+    carried: Carried = Carried()
 
 
 # ---------------------------------------------------------------- ports
@@ -252,6 +275,10 @@ class AzureReader(Protocol):
 
     async def endpoints(self, subscription: str) -> tuple[Endpoint, ...]:
         """All of a subscription, with their private IPs: the pages of two lists, whatever their number."""
+        ...
+
+    async def zone_groups(self, endpoint_id: str) -> tuple[str, ...]:
+        """The names of an endpoint's DNS zone groups: they write its address into zones, and go away with it."""
         ...
 
     async def interface(self, nic_id: str) -> Interface | None: ...

@@ -59,6 +59,7 @@ READS = frozenset(
             "permissions",
             "zones",
             "zone_links",
+            "zone_groups",
             "a_record",
             "operation",
         ),
@@ -108,6 +109,7 @@ class World:
         self.networks_: dict[str, Network] = {}
         self.endpoints_: dict[str, Endpoint] = {}
         self.interfaces: dict[str, Interface] = {}
+        self.zone_groups_: dict[str, tuple[str, ...]] = {}
         self.zones_: dict[str, Zone] = {}
         self.links: dict[str, ZoneLink] = {}
         self.records: dict[tuple[str, str], ARecord] = {}
@@ -220,6 +222,9 @@ class World:
     async def endpoints(self, subscription: str) -> tuple[Endpoint, ...]:
         return self._called("endpoints", lambda: tuple(self.endpoints_.values()))
 
+    async def zone_groups(self, endpoint_id: str) -> tuple[str, ...]:
+        return self._called("zone_groups", lambda: self.zone_groups_.get(endpoint_id.lower(), ()))
+
     async def interface(self, nic_id: str) -> Interface | None:
         return self._called("interface", lambda: self.interfaces.get(nic_id.lower()))
 
@@ -283,6 +288,7 @@ class World:
             self.endpoints_[key] = Endpoint(
                 wanted.id, name, wanted.location, wanted.subnet_id, wanted.service, UPDATING, PENDING, "", nic
             )
+            self.endpoints_[key] = replace(self.endpoints_[key], carried=wanted.carried)
             self._begin(wanted.id, finish)
 
         def finish() -> None:

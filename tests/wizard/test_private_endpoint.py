@@ -19,7 +19,18 @@ from tests.wizard.engine import ENDPOINT, GUIDE, attest_until, fill, journalled,
 from wizard.actions.azure_facts import TRIES
 from wizard.actions.endpoint_states import same_service
 from wizard.actions.private_endpoint import PrivateEndpoint
-from wizard.azure import CANCELED, DELETING, DISCONNECTED, PENDING, REJECTED, UPDATING, Interface, Operation
+from wizard.azure import (
+    CANCELED,
+    DELETING,
+    DISCONNECTED,
+    PENDING,
+    REJECTED,
+    UPDATING,
+    Carried,
+    Interface,
+    IpConfiguration,
+    Operation,
+)
 from wizard.azure import FAILED as PROVISIONING_FAILED
 from wizard.guide import Moment, Plan
 from wizard.ports import LEAVE, Readers, Writers
@@ -179,6 +190,73 @@ async def test_one_that_could_not_be_provisioned_and_is_not_connected_is_made_an
     assert plan.obstacle and f"provisioning {provisioning}" in plan.obstacle.what
     await step.apply(plan)
     assert [name for name, _ in step.world.writes] == ["delete_endpoint", "create_endpoint"]
+
+
+CARRIED = Carried(
+    tags=(("owner", "jane doe"), ("cost center", "it's 42"), ("empty", "")),
+    ip_configurations=(IpConfiguration("static", "10.20.1.77", "g", "m"),),
+    security_groups=(f"{GROUP}/providers/Microsoft.Network/applicationSecurityGroups/asg-dpe",),
+)
+
+
+async def test_one_that_is_made_anew_is_given_again_what_the_dead_one_had(make):
+    """Else a policy that requires a tag refuses it, once the old one is gone."""
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED, carried=CARRIED)
+    step.world.zone_groups_[ENDPOINT_ID.lower()] = ("default", "hub")
+    plan = await step.plan()
+    assert plan.notes == (), "no right is missing, the one to join the security group among them"
+    assert [one.text for one in plan.changes[3:]] == [
+        "tags owner=jane doe, cost center=it's 42, empty=, as before",
+        "private IP 10.20.1.77, chosen by somebody, as before",
+        "application security groups asg-dpe, as before",
+    ]
+    words = shlex.split(plan.commands[1])
+    assert words[words.index("--tags") + 1 :] == [
+        *("owner=jane doe", "'cost center'=it's 42", "empty=''"),
+        *("--ip-config", "name=static", "private-ip-address=10.20.1.77", "group-id=g", "member-name=m"),
+        *("--asg", f"id={CARRIED.security_groups[0]}"),
+    ]
+    assert plan.obstacle is not None
+    for said in ("as before is given to the new one again", "DNS zone groups are lost (default, hub)", "Locks"):
+        assert said in plan.obstacle.what
+    assert "private IP may change" not in plan.obstacle.what
+    await step.apply(plan)
+    assert step.world.endpoints_[ENDPOINT_ID.lower()].carried == CARRIED
+
+
+async def test_what_can_not_be_looked_at_is_said_before_anything_is_deleted(make):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED, carried=CARRIED)
+    step.world.fails["zone_groups"] = [Problem("forbidden", "Not for you.")]
+    step.world.denied = frozenset({"Microsoft.Network/applicationSecurityGroups/joinIpConfiguration/action"})
+    plan = await step.plan()
+    assert plan.obstacle and "DNS zone groups could not be looked at (Not for you.)" in plan.obstacle.what
+    (note,) = plan.notes
+    assert f"joinIpConfiguration/action at {CARRIED.security_groups[0]}" in note
+
+
+async def test_what_was_deleted_and_not_made_anew_yet_is_still_known_to_the_next_plan(make):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED, carried=CARRIED)
+    step.world.fails["create_endpoint"] = [Problem("azure-policy", "A policy refuses it.")]
+    assert (await stopped(step.apply())).code == "azure-policy"
+    assert step.world.endpoints_ == {}
+    plan = await step.plan()
+    assert "tags owner=jane doe, cost center=it's 42, empty=, as before" in [one.text for one in plan.changes]
+    await step.apply(plan)
+    assert step.world.endpoints_[ENDPOINT_ID.lower()].carried == CARRIED
+    step.world.endpoints_.clear()
+    assert "--tags" not in (await step.plan()).commands[0], "what somebody deleted since is not ours to bring back"
+
+
+async def test_one_that_was_given_something_since_the_plan_is_not_deleted(make):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED)
+    plan = await step.plan()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED, carried=CARRIED)
+    assert (await stopped(step.apply(plan))).code == "changed-meanwhile"
+    assert step.world.writes == []
 
 
 async def test_one_that_is_being_deleted_is_waited_for(make):

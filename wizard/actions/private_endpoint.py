@@ -16,6 +16,7 @@ from dataclasses import field as dataclass_field
 from state.clock import now
 from state.events import DONE, FAILED
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from wizard.actions import endpoint_carried
 from wizard.actions.azure_facts import (
     NOT_THERE,
     PACE,
@@ -79,7 +80,7 @@ from wizard.view import View
 SERVICE_UNKNOWN = "azure-link-service-unknown"
 """Code of the Problem for a link service that Azure does not know; it says so of good ones at times (AZURE.md)."""
 
-_CREATE, _DELETE = "create endpoint", "delete endpoint"
+_CREATE, _DELETE = endpoint_carried.CREATE, endpoint_carried.DELETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class PrivateEndpoint:
             service=service,
             nic_name=nic.name,
             message=request_message(resource),
+            carried=found.carried if found is not None else endpoint_carried.kept(view, resource),
         )
         commands = (
             _create_commands(wanted) if found is None else (*_delete_commands(resource), *_create_commands(wanted))
@@ -140,7 +142,7 @@ class PrivateEndpoint:
                 *await notes(view, azure, wanted, network, subnet, replacing=found is not None),
             ),
             undo=_delete_commands(resource)[0],
-            obstacle=_obstacle(found, self._afterwards(view)) if found is not None else None,
+            obstacle=await _obstacle(azure, found, self._afterwards(view)) if found is not None else None,
             timeout=self._pace.settle,
             identity=who(identity),
             payload=_Payload(resource, identity, found, wanted),
@@ -173,7 +175,13 @@ class PrivateEndpoint:
         await applying.pin()
         await _require_as_planned(azure, payload)
         if payload.found is not None:
-            delete = _write(_DELETE, wanted.id, f"delete {last_name(wanted.id)}", _delete_commands(wanted.id))
+            delete = _write(
+                _DELETE,
+                wanted.id,
+                f"delete {last_name(wanted.id)}",
+                _delete_commands(wanted.id),
+                **endpoint_carried.fact_of(wanted.carried),
+            )
             deletion = _Deletion(azure, wanted.id)
             await applying.carry_out(delete, lambda acting: acting.delete_endpoint(wanted.id), deletion)
         create = _write(
@@ -312,10 +320,10 @@ async def _require_as_planned(azure: AzureReader, payload: _Payload) -> None:
         )
 
 
-def _essence(found: Endpoint | None) -> tuple[str, ...] | None:
+def _essence(found: Endpoint | None) -> tuple[object, ...] | None:
     if found is None:
         return None
-    return found.service.lower(), found.subnet_id.lower(), found.provisioning, found.connection
+    return found.service.lower(), found.subnet_id.lower(), found.provisioning, found.connection, found.carried
 
 
 async def _place(azure: AzureReader, subnet_id: str, identity: AzureIdentity) -> tuple[Network, Subnet]:
@@ -456,18 +464,20 @@ def _changes(wanted: WantedEndpoint, found: Endpoint | None, network: Network, s
     created = (
         Change(CREATE, f"endpoint {name} in {group_of(wanted.id)}, {wanted.location}, to {wanted.service}"),
         Change(CREATE, f"NIC {wanted.nic_name} in {network.name}/{subnet.name}"),
+        *(Change(CREATE, f"{line}, as before") for line in endpoint_carried.in_words(wanted.carried)),
     )
     return created if found is None else (Change(REMOVE, f"endpoint {name} ({in_words(found)})"), *created)
 
 
-def _obstacle(found: Endpoint, afterwards: str) -> Obstacle:
+async def _obstacle(azure: AzureReader, found: Endpoint, afterwards: str) -> Obstacle:
     problem = dead(found)
+    address = "" if found.carried.ip_configurations else "its private IP may change, and "
     said = (
-        f"{problem.what} {problem.means} It has to be deleted and made anew, under the same Resource ID; its "
-        "private IP may change, and the vendor has to let it in again."
+        f"{problem.what} {problem.means} It has to be deleted and made anew, under the same Resource ID; {address}"
+        "the vendor has to let it in again."
     )
     return Obstacle(
-        what=" ".join(filter(None, (said, afterwards))),
+        what=" ".join(filter(None, (said, await endpoint_carried.what_follows(azure, found), afterwards))),
         label="Delete, then create anew",
         risk="Other things of yours may use this endpoint, too: they lose its address until the new one is made.",
         word=("dead_endpoint", "replace"),
@@ -489,6 +499,7 @@ def _create_commands(wanted: WantedEndpoint) -> tuple[str, ...]:
             *("--private-connection-resource-id", wanted.service),
             *("--manual-request", "true"),
             *("--request-message", wanted.message),
+            *endpoint_carried.words_of_az(wanted.carried),
         ),
     )
 

@@ -19,8 +19,10 @@ from wizard.azure import (
     FORBIDDEN,
     ARecord,
     AzureIdentity,
+    Carried,
     Endpoint,
     Interface,
+    IpConfiguration,
     Network,
     Permission,
     ResourceGroup,
@@ -266,6 +268,15 @@ def _if_allowed(look: Callable[[], T]) -> T | None:
         return None
 
 
+def zone_groups(target: Target, endpoint_id: str) -> tuple[str, ...]:
+    """The names of an endpoint's DNS zone groups; none when it is not there."""
+    subscription, group, name = ask.parts(endpoint_id, "privateEndpoints")
+    with ask.explained(target) as clients:
+        client = clients.network(target, subscription).private_dns_zone_groups
+        found = ask.or_none(lambda: ask.pages(client.list(name, group)))
+    return tuple(text_at(one, "name") for one in found or ())
+
+
 def interface(target: Target, nic_id: str) -> Interface | None:
     """One network interface with whose it is; None when it is not there."""
     found = _nic(target, nic_id)
@@ -297,6 +308,25 @@ def _endpoint(one: Any, nics: Mapping[str, Any]) -> Endpoint:
         message=text_at(state, "description"),
         nic_id=nic_id,
         addresses=tuple(filter(None, (text_at(each, "properties", "privateIPAddress") for each in configurations))),
+        carried=_carried(one),
+    )
+
+
+def _carried(one: Any) -> Carried:
+    tags, properties = at(one, "tags"), at(one, "properties")
+    groups = (text_at(each, "id") for each in list_at(properties, "applicationSecurityGroups"))
+    return Carried(
+        tags=tuple((text(key), text(value)) for key, value in tags.items()) if isinstance(tags, Mapping) else (),
+        ip_configurations=tuple(
+            IpConfiguration(
+                name=text_at(each, "name"),
+                address=text_at(each, "properties", "privateIPAddress"),
+                group=text_at(each, "properties", "groupId"),
+                member=text_at(each, "properties", "memberName"),
+            )
+            for each in list_at(properties, "ipConfigurations")
+        ),
+        security_groups=tuple(filter(None, groups)),
     )
 
 

@@ -54,7 +54,9 @@ from wizard.azure import (
     AzureIdentity,
     AzureReader,
     AzureWriter,
+    Carried,
     Interface,
+    IpConfiguration,
     Operation,
     SignInPrompt,
     WantedEndpoint,
@@ -94,8 +96,14 @@ def refused(doing: Callable[[], object]) -> Problem:
     return caught.value
 
 
-def wanted(**changed: str) -> WantedEndpoint:
-    given = {"id": ONE, "location": "eastus", "subnet_id": f"{VNET}/subnets/s", "service": ALIAS, "nic_name": "pe-nic"}
+def wanted(**changed: Any) -> WantedEndpoint:
+    given: dict[str, Any] = {
+        "id": ONE,
+        "location": "eastus",
+        "subnet_id": f"{VNET}/subnets/s",
+        "service": ALIAS,
+        "nic_name": "pe-nic",
+    }
     return WantedEndpoint(**{**given, **changed})
 
 
@@ -788,6 +796,50 @@ def test_an_endpoint_is_created(arm):
         assert changes.operation(writer, ONE.upper()) == Operation(status)
     assert arm.asked().count("/operations/1") == 3  # what has ended is not asked for again
     assert arm.seen[-1].query == {"t": "1", "s": "SIGNED"}
+
+
+CARRIED = Carried(
+    tags=(("owner", "jane"),),
+    ip_configurations=(IpConfiguration("static", "10.0.0.77", "g", "m"), IpConfiguration("two", "10.0.0.78")),
+    security_groups=(f"{NETWORK}/applicationSecurityGroups/asg",),
+)
+
+
+def test_what_an_endpoint_carries_is_read_and_sent_as_it_was(arm):
+    """What is read of one endpoint and sent for the next is the same on the wire."""
+    given: dict[str, Any] = {
+        "ipConfigurations": [
+            {"name": "static", "properties": {"privateIPAddress": "10.0.0.77", "groupId": "g", "memberName": "m"}},
+            {"name": "two", "properties": {"privateIPAddress": "10.0.0.78"}},
+        ],
+        "applicationSecurityGroups": [{"id": CARRIED.security_groups[0]}],
+    }
+    arm.on("GET", ONE, Reply({**endpoint("pe", networkInterfaces=[], **given), "tags": {"owner": "jane"}}), not_found())
+    found = calls.endpoint(arm.target(), ONE)
+    assert found is not None and found.carried == CARRIED
+    arm.on("PUT", ONE, Reply(endpoint("pe"), 201))
+    changes.create_endpoint(arm.target(read_only=False), wanted(carried=found.carried))
+    body = arm.seen[-1].body
+    assert body["tags"] == {"owner": "jane"}
+    assert {key: body["properties"][key] for key in given} == given
+
+
+@pytest.mark.parametrize("odd", [5, "x", [1], {"a": 1}, [{"properties": 7}]])
+def test_odd_things_that_an_endpoint_carries(arm, odd):
+    properties = {"ipConfigurations": odd, "applicationSecurityGroups": odd}
+    arm.on("GET", ONE, Reply({**endpoint("pe", networkInterfaces=[], **properties), "tags": odd}))
+    try:
+        found = calls.endpoint(arm.target(), ONE)
+    except Problem as problem:
+        assert problem.code == "azure-answer-unknown"
+    else:
+        assert found is not None and found.carried.security_groups == ()
+
+
+def test_the_zone_groups_of_an_endpoint(arm):
+    arm.on("GET", f"{ONE}/privateDnsZoneGroups", page({"name": "default"}, {"name": "hub"}), not_found())
+    assert calls.zone_groups(arm.target(), ONE) == ("default", "hub")
+    assert calls.zone_groups(arm.target(), ONE) == ()
 
 
 def test_an_endpoint_that_is_there_is_not_written_over(arm):
