@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from state.problem import EXIT_BAD, Problem
+
 ENABLED = "Enabled"
 """The state in which a subscription takes every change."""
 
@@ -26,8 +28,12 @@ THROTTLED = "azure-throttled"
 APPROVED, PENDING, REJECTED, DISCONNECTED = "Approved", "Pending", "Rejected", "Disconnected"
 """Connection states of a Private Endpoint; Azure may say others, which are shown as they are."""
 
-SUCCEEDED, UPDATING, FAILED, DELETING = "Succeeded", "Updating", "Failed", "Deleting"
-"""Provisioning states. A resource is at rest in Succeeded or Failed; Succeeded is not Approved (AZURE.md)."""
+SUCCEEDED, UPDATING, FAILED, CANCELED, DELETING = "Succeeded", "Updating", "Failed", "Canceled", "Deleting"
+"""Provisioning states: how the last PUT or DELETE went, not whether the resource works. It is at rest in Succeeded,
+Failed and Canceled; Succeeded is not Approved (AZURE.md)."""
+
+CAME_TO_NOTHING = (FAILED, CANCELED)
+"""The provisioning states in which the last PUT or DELETE has ended without doing what it asked for."""
 
 CANCELED = "Canceled"
 """The provisioning state of what Azure gave up; it stays, as Failed does."""
@@ -43,6 +49,28 @@ class AzureIdentity:
     tenant_id: str
     object_id: str
     name: str = ""
+
+
+def who(identity: AzureIdentity) -> str:
+    """An identity in words, as evidence names it."""
+    named = f"{identity.name} " if identity.name else ""
+    return f"{named}(tenant {identity.tenant_id}, object {identity.object_id})"
+
+
+def require_same(wanted: AzureIdentity, found: AzureIdentity) -> None:
+    """Raises Problem `other-identity`, naming both, when `found` is not the identity that is wanted."""
+    if _key(wanted) != _key(found):
+        raise Problem(
+            "other-identity",
+            f"Azure is asked as {who(found)} instead of {who(wanted)}.",
+            means="It may see and change other things than this setup did, and nothing was changed.",
+            todo="Sign in as the one this setup was begun with (`az login`), or make a new setup.",
+            exit_code=EXIT_BAD,
+        )
+
+
+def _key(identity: AzureIdentity) -> tuple[str, str]:
+    return identity.tenant_id.lower(), identity.object_id.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +133,27 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class IpConfiguration:
+    """A private IP that was chosen for an endpoint, instead of the next free one. `group` and `member` say what of the
+    service it is for, empty for a link service."""
+
+    name: str
+    address: str
+    group: str = ""
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What somebody gave an endpoint beside its connection, and what one that is made in its place must be given, too:
+    tags, chosen private IPs, and the application security groups it is in, by Resource ID."""
+
+    tags: tuple[tuple[str, str], ...] = ()
+    ip_configurations: tuple[IpConfiguration, ...] = ()
+    security_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A Private Endpoint. `service` is the alias or Resource ID it connects to, `connection` its connection state,
     `message` what the other side says of it. `addresses` are its private IPs, read from its network interface."""
@@ -119,6 +168,7 @@ class Endpoint:
     message: str = ""
     nic_id: str = ""
     addresses: tuple[str, ...] = ()
+    carried: Carried = Carried()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +248,7 @@ class WantedEndpoint:
     service: str
     nic_name: str
     message: str = field(default="")
+    carried: Carried = Carried()
 
 
 # ---------------------------------------------------------------- ports
@@ -225,11 +276,15 @@ class AzureReader(Protocol):
     async def network(self, network_id: str) -> Network | None: ...
 
     async def endpoint(self, endpoint_id: str) -> Endpoint | None:
-        """The endpoint with its private IPs."""
+        """The endpoint with its private IPs; without them where its network interface may not be read."""
         ...
 
     async def endpoints(self, subscription: str) -> tuple[Endpoint, ...]:
         """All of a subscription, with their private IPs: the pages of two lists, whatever their number."""
+        ...
+
+    async def zone_groups(self, endpoint_id: str) -> tuple[str, ...]:
+        """The names of an endpoint's DNS zone groups: they write its address into zones, and go away with it."""
         ...
 
     async def interface(self, nic_id: str) -> Interface | None: ...
@@ -257,10 +312,11 @@ class AzureReader(Protocol):
         ...
 
 
-class AzureWriter(Protocol):
-    """Begins a change and returns at once; how it goes is asked by `operation`, and by reading the resource.
+class AzureChanges(Protocol):
+    """Begins a change, as one identity, and returns at once.
 
-    A change is one request. None is ever sent a second time for the same plan: what it left is read instead.
+    A change is one request. None is ever sent a second time for the same plan: what it left is read instead. Raises
+    Problem `other-identity`, with nothing sent, when the token in use by then is somebody else's.
     """
 
     async def create_endpoint(self, wanted: WantedEndpoint) -> None: ...
@@ -278,6 +334,18 @@ class AzureWriter(Protocol):
     async def set_a_record(self, record: ARecord, *, replacing: ARecord | None) -> None:
         """Writes the whole record set: a new one only when there is none, else only over `replacing`, whose metadata
         stays."""
+        ...
+
+
+class AzureWriter(Protocol):
+    """Changes Azure. How a change goes is asked by `operation`, and by reading the resource."""
+
+    def acting_as(self, identity: AzureIdentity) -> AzureChanges:
+        """The changes, which are sent as this identity alone.
+
+        Who is signed in may change at any moment, in another terminal: that it was this one a moment ago does not
+        tell whose token a request gets.
+        """
         ...
 
     async def operation(self, resource_id: str) -> Operation:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from wizard.adapters.azure_acting import AzureActor
+from wizard.adapters.azure_acting import ActingAs
 from wizard.cli import main
 
 BEFORE, SENT, ANSWERED = WHENS = ("before", "sent", "answered")
@@ -41,10 +41,10 @@ def taken(trace: Path, about: str) -> int:
 
 def arm(when: str, number: int, trace: Path, about: str) -> None:
     """Puts the trap around the one call that sends writes."""
-    act = AzureActor._act
+    act = ActingAs._act
     writes = 0
 
-    async def trapped(actor: AzureActor, *arguments: Any) -> None:
+    async def trapped(actor: ActingAs, *arguments: Any) -> None:
         nonlocal writes
         mine, writes = writes == number, writes + 1
         if not mine:
@@ -70,7 +70,7 @@ def arm(when: str, number: int, trace: Path, about: str) -> None:
         os.kill(actor._process.pid, signal.SIGKILL)
         return await sending
 
-    AzureActor._act = trapped  # type: ignore[method-assign,assignment]
+    ActingAs._act = trapped  # type: ignore[method-assign,assignment]
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ async def look_again(guide: Any, snapshot: Any, environment: EnvironmentSet, **o
         assert isinstance(looker, ClusterLooker)
         target = cluster_api.Target(str(environment.kubeconfig), str(environment.kube_context))
         if what == "put":
-            assert writers.azure is not None
-            await writers.azure.create_zone(
+            assert readers.azure is not None and writers.azure is not None
+            await writers.azure.acting_as(await readers.azure.identity()).create_zone(
                 f"{_group(snapshot)}/providers/Microsoft.Network/privateDnsZones/let.in.test"
             )
         elif what in SENT:

@@ -31,6 +31,7 @@ from wizard.azure import (
     WantedEndpoint,
     Zone,
     ZoneLink,
+    require_same,
 )
 from wizard.identifiers.arm_id import name_after
 
@@ -58,6 +59,7 @@ READS = frozenset(
             "permissions",
             "zones",
             "zone_links",
+            "zone_groups",
             "a_record",
             "operation",
         ),
@@ -72,6 +74,8 @@ class Died(BaseException):
 class World:
     """Resources by lower-case id. `writes` are the changes it was told to make, `calls` everything it was asked.
 
+    `relogin`: who has signed in meanwhile when a change is sent.
+
     `prompt`: what a sign-in asks for; it ends, as `me`, once `signs_in` is set.
 
     `polls`: how many looks an operation takes. `fails[method]`: Problems to raise, one a call; `loses[method]`: raised
@@ -80,6 +84,8 @@ class World:
 
     def __init__(self) -> None:
         self.me = ADA
+        self.relogin: AzureIdentity | None = None
+        self._acting: AzureIdentity | None = None
         self.prompt: SignInPrompt | None = None
         self.signs_in = asyncio.Event()
         self.signs_in.set()
@@ -103,6 +109,7 @@ class World:
         self.networks_: dict[str, Network] = {}
         self.endpoints_: dict[str, Endpoint] = {}
         self.interfaces: dict[str, Interface] = {}
+        self.zone_groups_: dict[str, tuple[str, ...]] = {}
         self.zones_: dict[str, Zone] = {}
         self.links: dict[str, ZoneLink] = {}
         self.records: dict[tuple[str, str], ARecord] = {}
@@ -215,6 +222,9 @@ class World:
     async def endpoints(self, subscription: str) -> tuple[Endpoint, ...]:
         return self._called("endpoints", lambda: tuple(self.endpoints_.values()))
 
+    async def zone_groups(self, endpoint_id: str) -> tuple[str, ...]:
+        return self._called("zone_groups", lambda: self.zone_groups_.get(endpoint_id.lower(), ()))
+
     async def interface(self, nic_id: str) -> Interface | None:
         return self._called("interface", lambda: self.interfaces.get(nic_id.lower()))
 
@@ -257,6 +267,18 @@ class World:
 
     # ------------------------------------------------------------ writer
 
+    def acting_as(self, identity: AzureIdentity) -> World:
+        self._acting = identity
+        return self
+
+    def _change(self, method: str, take: Callable[[], None]) -> None:
+        """Whose the token is shows when it is sent, as in the SDK child."""
+        if self.relogin is not None:
+            self.me = self.relogin
+        assert self._acting is not None, "nothing is changed as nobody"
+        require_same(self._acting, self.me)
+        self._called(method, take)
+
     async def create_endpoint(self, wanted: WantedEndpoint) -> None:
         key = wanted.id.lower()
 
@@ -266,6 +288,7 @@ class World:
             self.endpoints_[key] = Endpoint(
                 wanted.id, name, wanted.location, wanted.subnet_id, wanted.service, UPDATING, PENDING, "", nic
             )
+            self.endpoints_[key] = replace(self.endpoints_[key], carried=wanted.carried)
             self._begin(wanted.id, finish)
 
         def finish() -> None:
@@ -277,7 +300,7 @@ class World:
                     found, provisioning=SUCCEEDED, connection=self.connection, addresses=(self.address,)
                 )
 
-        self._called("create_endpoint", take)
+        self._change("create_endpoint", take)
 
     async def delete_endpoint(self, endpoint_id: str) -> None:
         key = endpoint_id.lower()
@@ -290,7 +313,7 @@ class World:
         def finish() -> None:
             del self.endpoints_[key]
 
-        self._called("delete_endpoint", take)
+        self._change("delete_endpoint", take)
 
     async def create_zone(self, zone_id: str) -> None:
         def finish() -> None:
@@ -303,7 +326,7 @@ class World:
             self.writes.append(("create_zone", zone_id))
             return self._begin(zone_id, finish)
 
-        self._called("create_zone", take)
+        self._change("create_zone", take)
 
     async def create_link(self, link_id: str, network_id: str) -> None:
         key, zone_id = link_id.lower(), link_id.partition("/virtualNetworkLinks/")[0]
@@ -320,7 +343,7 @@ class World:
         def finish() -> None:
             self.links[key] = replace(made, state="Completed", provisioning=SUCCEEDED)
 
-        self._called("create_link", take)
+        self._change("create_link", take)
 
     async def set_a_record(self, record: ARecord, *, replacing: ARecord | None) -> None:
         key = (record.zone_id.lower(), record.name)
@@ -331,4 +354,4 @@ class World:
             self.writes.append(("set_a_record", f"{last_name(record.zone_id)} {record.name}"))
             self.records[key] = record
 
-        self._called("set_a_record", take)
+        self._change("set_a_record", take)

@@ -36,7 +36,7 @@ from wizard.actions.azure_proof import (
     check_subscription,
     message_of_last_look,
 )
-from wizard.azure import DELETING, DISCONNECTED, FAILED, PENDING, REJECTED, UPDATING, Subscription
+from wizard.azure import CANCELED, DELETING, DISCONNECTED, FAILED, PENDING, REJECTED, UPDATING, Subscription
 from wizard.evidence import evidence
 from wizard.guide import Finding
 from wizard.ports import Readers
@@ -127,6 +127,8 @@ async def test_an_endpoint_as_it_should_be_is_good():
         ({"connection": DISCONNECTED}, BAD, "connection Disconnected"),
         ({"provisioning": UPDATING}, NOT_YET, "provisioning Updating"),
         ({"provisioning": FAILED}, BAD, "provisioning Failed"),
+        ({"provisioning": CANCELED}, BAD, "provisioning Canceled"),
+        ({"provisioning": CANCELED, "connection": PENDING}, BAD, "does not recover by itself"),
         ({"provisioning": DELETING}, BAD, "provisioning Deleting"),
         ({"service": SERVICE_ID.replace("/dpe", "/other")}, BAD, "another one: it connects to"),
         ({"subnet_id": f"{SUBNET}2"}, BAD, "another one: it is in the subnet"),
@@ -157,6 +159,18 @@ async def test_a_dead_endpoint_says_what_follows_to_the_end(connection: str):
     finding = await check_endpoint_id(view_of(snapshot(), RESOURCE_ID), Readers(azure=world))
     assert finding.verdict == BAD and "run step 3 (Create Private Endpoint) again" in finding.todo
     assert "in step 4 (Provide the Resource ID)" in finding.todo
+
+
+@pytest.mark.parametrize("provisioning", [FAILED, CANCELED])
+async def test_an_endpoint_whose_last_update_failed_is_bad_and_said_to_be_connected(provisioning: str):
+    """Failed is how the last PUT ended; the vendor's approval, and the step that gave the ID, stand."""
+    world = World()
+    world.endpoint_there(ENDPOINT_ID, ALIAS, provisioning=provisioning)
+    finding = await endpoint(world)
+    assert finding.verdict == BAD and "still connected" in finding.text and "may still" in finding.text
+    assert f"az network private-endpoint update --ids {ENDPOINT_ID}" in finding.todo
+    assert "Activity log" in finding.todo and "delete" not in finding.todo
+    assert (await check_endpoint_id(view_of(snapshot(), RESOURCE_ID), Readers(azure=world))).verdict == GOOD
 
 
 async def test_the_message_for_the_vendor_tells_of_the_last_look():
@@ -217,7 +231,10 @@ async def test_no_endpoint_yet_and_no_address_yet():
     [
         ({}, BAD, "another endpoint leads to this service from the same VNet: pe-twin in rg-net-data"),
         ({"connection": DISCONNECTED}, BAD, "left over: pe-twin in rg-net-data"),
-        ({"provisioning": FAILED}, BAD, "left over: pe-twin"),
+        ({"provisioning": FAILED, "connection": PENDING}, BAD, "left over: pe-twin"),
+        ({"provisioning": CANCELED, "connection": ""}, BAD, "left over: pe-twin"),
+        ({"provisioning": FAILED}, BAD, "another endpoint leads to this service"),  # it may serve somebody
+        ({"provisioning": CANCELED}, BAD, "another endpoint leads to this service"),
         ({"subnet_id": f"{OTHER_VNET}/subnets/a"}, GOOD, "no other endpoint"),  # another VNet may have its own
         ({"service": "another.service"}, GOOD, "no other endpoint"),
     ],

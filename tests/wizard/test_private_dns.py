@@ -945,7 +945,7 @@ async def test_a_zone_that_somebody_deletes_before_the_next_start_is_made_by_the
     (change,) = step.session.interrupted()
     await step.session.resume(change, step.moments.append)
     (end,) = step.ends()
-    assert end.outcome == "cancelled" and "never began it, or it was removed since" in end.summary
+    assert end.outcome == "cancelled" and "it is not there: Azure never began it, or it was undone since" in end.summary
     await step.apply()
     assert step.answers(DPM) == step.answers(MINIO) == (IP,)
 
@@ -1018,6 +1018,41 @@ async def test_a_record_that_somebody_changed_meanwhile_ends_as_failed(make):
     (finished,) = step.ends()
     assert finished.outcome == "failed" and STRANGER in finished.summary
     assert finished.facts["code"] == "record-changed"
+
+
+async def test_a_record_that_azure_never_began_to_replace_is_told_as_it_was(make):
+    step = make()
+    step.world.zone_there(DPM, VNET, apex=(STRANGER,))
+    step.world.zone_there(MINIO, VNET, apex=(IP,))
+    plan = await step.plan()
+    step.world.dies = (len(step.world.calls) + 2, False)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    assert step.world.writes == [] and step.answers(DPM) == (STRANGER,)
+    (change,) = step.session.interrupted()
+    await step.session.resume(change, step.moments.append)
+    (end,) = step.ends()
+    assert end.outcome == "cancelled" and "it is as it was before: Azure never began it" in end.summary
+
+
+@pytest.mark.parametrize("provisioning", ["Failed", "Canceled"])
+async def test_a_link_that_azure_gave_up_is_not_waited_for(make, provisioning: str):
+    step = make()
+    step.world.zone_there(DPM, apex=(IP,))
+    step.world.zone_there(MINIO, VNET, apex=(IP,))
+    plan = await step.plan()
+    step.world.dies = (len(step.world.calls) + 2, True)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    assert [name for name, _ in step.world.writes] == ["create_link"]
+    step.world._work.clear()
+    for key, link in list(step.world.links.items()):
+        if link.state == "InProgress":
+            step.world.links[key] = replace(link, provisioning=provisioning)
+    (change,) = step.session.interrupted()
+    await step.session.resume(change, step.moments.append)
+    (end,) = step.ends()
+    assert (end.outcome, end.facts["code"]) == ("failed", "link-failed")
 
 
 async def test_link_names_fit_and_tell_vnets_of_one_name_apart(make):

@@ -19,7 +19,19 @@ from tests.wizard.engine import ENDPOINT, GUIDE, attest_until, fill, journalled,
 from wizard.actions.azure_facts import TRIES
 from wizard.actions.endpoint_states import same_service
 from wizard.actions.private_endpoint import PrivateEndpoint
-from wizard.azure import DELETING, DISCONNECTED, PENDING, REJECTED, UPDATING, Interface, Operation
+from wizard.azure import (
+    CANCELED,
+    DELETING,
+    DISCONNECTED,
+    PENDING,
+    REJECTED,
+    UPDATING,
+    Carried,
+    Interface,
+    IpConfiguration,
+    Operation,
+)
+from wizard.azure import FAILED as PROVISIONING_FAILED
 from wizard.guide import Moment, Plan
 from wizard.ports import LEAVE, Readers, Writers
 from wizard.session import Session
@@ -154,6 +166,97 @@ async def test_a_dead_one_is_an_obstacle(make, connection: str):
     assert [name for name, _ in step.world.writes] == ["delete_endpoint", "create_endpoint"]
     assert step.outcomes() == ["done", "done"]
     assert (await step.plan()).empty
+
+
+@pytest.mark.parametrize("provisioning", [PROVISIONING_FAILED, CANCELED])
+async def test_one_whose_last_update_failed_and_that_is_connected_is_not_made_anew(make, provisioning: str):
+    """Failed is how the last PUT ended: whoever uses the endpoint goes on using it."""
+    step = without_ip(make())
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, provisioning=provisioning)
+    plan = await step.plan()
+    assert plan.obstacle is None and plan.commands == () and [one.sign for one in plan.changes] == ["=", "+"]
+    (note,) = plan.notes
+    assert provisioning in note and "still connected" in note
+    assert f"az network private-endpoint update --ids {ENDPOINT_ID}" in note
+    await step.apply(plan)
+    assert step.world.writes == [] and step.private_ip() == ("10.20.1.4", "azure")
+
+
+@pytest.mark.parametrize("provisioning", [PROVISIONING_FAILED, CANCELED])
+async def test_one_that_could_not_be_provisioned_and_is_not_connected_is_made_anew(make, provisioning: str):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, provisioning=provisioning, connection=PENDING)
+    plan = await step.plan()
+    assert plan.obstacle and f"provisioning {provisioning}" in plan.obstacle.what
+    await step.apply(plan)
+    assert [name for name, _ in step.world.writes] == ["delete_endpoint", "create_endpoint"]
+
+
+CARRIED = Carried(
+    tags=(("owner", "jane doe"), ("cost center", "it's 42"), ("empty", "")),
+    ip_configurations=(IpConfiguration("static", "10.20.1.77", "g", "m"),),
+    security_groups=(f"{GROUP}/providers/Microsoft.Network/applicationSecurityGroups/asg-dpe",),
+)
+
+
+async def test_one_that_is_made_anew_is_given_again_what_the_dead_one_had(make):
+    """Else a policy that requires a tag refuses it, once the old one is gone."""
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED, carried=CARRIED)
+    step.world.zone_groups_[ENDPOINT_ID.lower()] = ("default", "hub")
+    plan = await step.plan()
+    assert plan.notes == (), "no right is missing, the one to join the security group among them"
+    assert [one.text for one in plan.changes[3:]] == [
+        "tags owner=jane doe, cost center=it's 42, empty=, as before",
+        "private IP 10.20.1.77, chosen by somebody, as before",
+        "application security groups asg-dpe, as before",
+    ]
+    words = shlex.split(plan.commands[1])
+    assert words[words.index("--tags") + 1 :] == [
+        *("owner=jane doe", "'cost center'=it's 42", "empty=''"),
+        *("--ip-config", "name=static", "private-ip-address=10.20.1.77", "group-id=g", "member-name=m"),
+        *("--asg", f"id={CARRIED.security_groups[0]}"),
+    ]
+    assert plan.obstacle is not None
+    for said in ("as before is given to the new one again", "DNS zone groups are lost (default, hub)", "Locks"):
+        assert said in plan.obstacle.what
+    assert "private IP may change" not in plan.obstacle.what
+    await step.apply(plan)
+    assert step.world.endpoints_[ENDPOINT_ID.lower()].carried == CARRIED
+
+
+async def test_what_can_not_be_looked_at_is_said_before_anything_is_deleted(make):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED, carried=CARRIED)
+    step.world.fails["zone_groups"] = [Problem("forbidden", "Not for you.")]
+    step.world.denied = frozenset({"Microsoft.Network/applicationSecurityGroups/joinIpConfiguration/action"})
+    plan = await step.plan()
+    assert plan.obstacle and "DNS zone groups could not be looked at (Not for you.)" in plan.obstacle.what
+    (note,) = plan.notes
+    assert f"joinIpConfiguration/action at {CARRIED.security_groups[0]}" in note
+
+
+async def test_what_was_deleted_and_not_made_anew_yet_is_still_known_to_the_next_plan(make):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED, carried=CARRIED)
+    step.world.fails["create_endpoint"] = [Problem("azure-policy", "A policy refuses it.")]
+    assert (await stopped(step.apply())).code == "azure-policy"
+    assert step.world.endpoints_ == {}
+    plan = await step.plan()
+    assert "tags owner=jane doe, cost center=it's 42, empty=, as before" in [one.text for one in plan.changes]
+    await step.apply(plan)
+    assert step.world.endpoints_[ENDPOINT_ID.lower()].carried == CARRIED
+    step.world.endpoints_.clear()
+    assert "--tags" not in (await step.plan()).commands[0], "what somebody deleted since is not ours to bring back"
+
+
+async def test_one_that_was_given_something_since_the_plan_is_not_deleted(make):
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED)
+    plan = await step.plan()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED, carried=CARRIED)
+    assert (await stopped(step.apply(plan))).code == "changed-meanwhile"
+    assert step.world.writes == []
 
 
 async def test_one_that_is_being_deleted_is_waited_for(make):
@@ -448,6 +551,18 @@ async def test_an_identity_that_changes_between_two_writes_stops_there(make):
     step.world.delete_endpoint = and_sign_in_as_bob
     assert (await stopped(step.apply(plan))).code == "other-identity"
     assert [name for name, _ in step.world.writes] == ["delete_endpoint"]
+
+
+async def test_an_identity_that_changes_as_the_request_is_sent_changes_nothing(make):
+    """Read again just before, it was still the pinned one; somebody signed in in another terminal since."""
+    step = make()
+    plan = await step.plan()
+    step.world.relogin = BOB
+    problem = await stopped(step.apply(plan))
+    assert problem.code == "other-identity" and "nothing was changed" in problem.means
+    assert "22222222" in problem.what and "33333333" in problem.what, "both are named"
+    assert step.world.writes == []
+    assert [(one.outcome, one.facts["code"]) for one in step.ends()] == [(FAILED, "other-identity")]
 
 
 async def test_one_that_came_into_being_since_the_plan_is_not_overwritten(make):
@@ -799,7 +914,7 @@ async def test_one_that_somebody_deleted_since_did_not_fail_to_begin(make):
     step.world._work.clear()
     await step.resume()
     (end,) = step.ends()
-    assert end.outcome == "cancelled" and "never began it, or it was removed since" in end.summary
+    assert end.outcome == "cancelled" and "it is not there: Azure never began it, or it was undone since" in end.summary
     assert step.private_ip()[0] is None
 
 
@@ -867,6 +982,20 @@ async def test_an_operation_that_is_forgotten_is_read_from_the_endpoint(make, fa
     else:
         await step.apply(plan)
     assert step.outcomes() == [end] and step.world.calls.count("create_endpoint") == 1
+
+
+@pytest.mark.parametrize(("connection", "code"), [(PENDING, "endpoint-failed"), ("Approved", "endpoint-update-failed")])
+@pytest.mark.parametrize("provisioning", [PROVISIONING_FAILED, CANCELED])
+async def test_resuming_one_that_azure_gave_up_ends_at_once(make, provisioning: str, connection: str, code: str):
+    """Nothing comes any more of an endpoint that is Failed or Canceled, so it is not waited for."""
+    step = without_ip(make(pace=replace(FAST, settle=3600)))
+    await started_and_killed(step)
+    step.world._work.clear()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, provisioning=provisioning, connection=connection)
+    await asyncio.wait_for(step.resume(), 20)
+    (end,) = step.ends()
+    assert (end.outcome, end.facts["code"], end.facts["provisioning"]) == (FAILED, code, provisioning)
+    assert ((await step.plan()).obstacle is None) is (connection == "Approved")
 
 
 async def test_two_setups_that_make_it_at_once_end_with_one(tmp_path: Path):
@@ -939,6 +1068,21 @@ async def test_a_deletion_that_was_interrupted(make):
     await step.resume()
     assert step.outcomes() == ["done"]
     assert [one.sign for one in (await step.plan()).changes] == ["+", "+"]
+
+
+async def test_a_deletion_that_azure_never_began_says_that_the_endpoint_is_there(make):
+    """Who reads the journal later must not take it for gone."""
+    step = make()
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED)
+    plan = await step.plan()
+    step.world.dies = (len(step.world.calls) + 4, False)
+    with pytest.raises(Died):
+        await step.apply(plan)
+    assert step.world.writes == []
+    await step.resume()
+    (end,) = step.ends()
+    assert end.outcome == "cancelled"
+    assert "it is still there, provisioning Succeeded, connection Rejected: Azure never began it" in end.summary
 
 
 async def test_an_item_that_is_gone_is_not_filled(make):

@@ -16,7 +16,7 @@ from tests.wizard.engine import ENDPOINT, attest_until, fill, journalled, refuse
 from wizard.actions import azure_facts
 from wizard.actions.private_endpoint import PrivateEndpoint
 from wizard.adapters import azure_errors
-from wizard.azure import SignInPrompt
+from wizard.azure import SignInPrompt, who
 from wizard.guides import DEFAULT
 from wizard.open_setup import OpenSetup, new_setup, open_setup
 from wizard.places import Places
@@ -215,7 +215,7 @@ async def test_a_plan_is_read_again_after_the_sign_in(setup: OpenSetup, world: W
     work = await setup.settled(ENDPOINT)
     assert work is not None and (work.kind, work.problem) == (PLANNING, None)
     planned = setup.planned(ENDPOINT)
-    assert planned is not None and planned.plan.identity == azure_facts.who(ADA)
+    assert planned is not None and planned.plan.identity == who(ADA)
     assert world.writes == []
 
 

@@ -21,7 +21,16 @@ from state.events import CANCELLED, DONE, FAILED, UNKNOWN
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from state.snapshot import Snapshot
 from wizard.actions.change_end import BadEnd
-from wizard.azure import THROTTLED, AzureIdentity, AzureReader, AzureWriter, Operation, Permission
+from wizard.azure import (
+    THROTTLED,
+    AzureChanges,
+    AzureIdentity,
+    AzureReader,
+    AzureWriter,
+    Operation,
+    Permission,
+    require_same,
+)
 from wizard.guide import Log, Moment
 from wizard.identifiers.arm_id import name_after
 from wizard.ports import Readers, Writers
@@ -170,12 +179,6 @@ def digest(commands: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(list(commands), ensure_ascii=False).encode()).hexdigest()
 
 
-def who(identity: AzureIdentity) -> str:
-    """An identity in words, as evidence names it."""
-    named = f"{identity.name} " if identity.name else ""
-    return f"{named}(tenant {identity.tenant_id}, object {identity.object_id})"
-
-
 # ---------------------------------------------------------------- the pinned identity
 
 
@@ -189,30 +192,15 @@ def require_pinned(snapshot: Snapshot, found: AzureIdentity) -> None:
     pinned = snapshot.identities.get(PIN)
     if pinned is not None:
         facts = pinned.data.facts
-        _require_same(AzureIdentity(facts.get("tenant_id") or "", facts.get("object_id") or ""), found)
+        require_same(AzureIdentity(facts.get("tenant_id") or "", facts.get("object_id") or ""), found)
 
 
 async def pin(view: View, planned: AzureIdentity, azure: AzureReader, log: Log) -> None:
     """Reads the identity again before a write. Stops when it is not the one planned with and pinned, else pins it."""
     found = await azure.identity()
-    _require_same(planned, found)
+    require_same(planned, found)
     require_same_identity(view, found)
     log.pinned(PIN, {"tenant_id": found.tenant_id, "object_id": found.object_id})
-
-
-def _require_same(wanted: AzureIdentity, found: AzureIdentity) -> None:
-    if _key(wanted) != _key(found):
-        raise Problem(
-            "other-identity",
-            f"Azure is asked as {who(found)} instead of {who(wanted)}.",
-            means="It may see and change other things than this setup did, and nothing was changed.",
-            todo="Sign in as the one this setup was begun with (`az login`), or make a new setup.",
-            exit_code=EXIT_BAD,
-        )
-
-
-def _key(identity: AzureIdentity) -> tuple[str, str]:
-    return identity.tenant_id.lower(), identity.object_id.lower()
 
 
 # ---------------------------------------------------------------- advice
@@ -312,8 +300,8 @@ class Unwatched(Problem):
 class Seen:
     """What one look at a changed resource says. `outcome` (of state.events) is None while Azure is at it.
 
-    `there` False: nothing of the change is to be seen, or not yet. `problem`: why it ended badly. `facts` are for
-    the journal.
+    `there` False: nothing of the change is to be seen, or not yet; `text` says what is there instead. `problem`: why it
+    ended badly. `facts` are for the journal.
     """
 
     text: str
@@ -323,9 +311,12 @@ class Seen:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-NOT_THERE = Seen("not there yet", there=False)
+NOT_THERE = Seen("it is not there", there=False)
 
 Look = Callable[[], Awaitable[Seen]]
+Send = Callable[[AzureChanges], Awaitable[None]]
+"""How a write is sent."""
+
 Report = Callable[[Moment], None]
 
 
@@ -453,8 +444,9 @@ class Applying:
                 raise _still_open(change.started.data.summary)
         await pin(self.view, self.identity, self.azure, self.log)
 
-    async def carry_out(self, write: Write, send: Callable[[], Awaitable[None]], look: Look) -> Seen:
-        """Sends one write, waits for it and journals both. Returns what is there then; raises Problem if it is not."""
+    async def carry_out(self, write: Write, send: Send, look: Look) -> Seen:
+        """Sends one write as the pinned identity, waits for it and journals both. Returns what is there then; raises
+        Problem if it is not."""
         await self.pin()
         change = uuid4().hex
         self.log.started(
@@ -469,11 +461,11 @@ class Applying:
         cancelled = (UNKNOWN, "not waited for any longer, Azure goes on with it")
         with BadEnd(self.log, change, write.summary, cancelled=cancelled, lost=LostSight, unwatched=Unwatched):
             self.progress(Moment("phase", write.summary))
-            await _send(send)
+            await _send(send(self.writer.acting_as(self.identity)))
             operation = (lambda: self.writer.operation(write.resource)) if write.waits else None
             seen = await watch(look, write.name, pace=self.pace, progress=self.progress, operation=operation)
             if seen.outcome == CANCELLED:
-                raise LostSight(write.name, "the request was sent, but nothing of it is to be seen.")
+                raise LostSight(write.name, f"the request was sent, but nothing of it is to be seen: {seen.text}.")
             if seen.problem is not None:
                 raise seen.problem
         self.log.finished(change, outcome=DONE, summary=f"{write.summary}: {seen.text}", **seen.facts)
@@ -481,10 +473,10 @@ class Applying:
         return seen
 
 
-async def _send(send: Callable[[], Awaitable[None]]) -> None:
+async def _send(sending: Awaitable[None]) -> None:
     """Sends a request once. When its answer was lost the resource tells whether Azure took it."""
     try:
-        await send()
+        await sending
     except Problem as problem:
         if problem.code == OUTCOME_UNKNOWN:
             return
@@ -522,8 +514,8 @@ async def find_out(
     name = started.facts.get("name") or started.summary
     seen = await watch(look, name, pace=pace, progress=progress)
     if seen.outcome == CANCELLED:
-        # Days may have passed: that it is not there does not prove that it never was.
-        said = f"{started.summary}: nothing of it is there: Azure never began it, or it was removed since"
+        # Days may have passed: that nothing of it is to be seen does not prove that it never was.
+        said = f"{started.summary}: {seen.text}: Azure never began it, or it was undone since"
         log.finished(change, outcome=CANCELLED, summary=said)
     elif seen.problem is not None:
         log.finished(

@@ -19,7 +19,6 @@ from wizard.actions.azure_facts import (
     last_name,
     needed,
     step_with,
-    who,
 )
 from wizard.actions.endpoint_notes import others_in
 from wizard.actions.endpoint_states import (
@@ -28,15 +27,17 @@ from wizard.actions.endpoint_states import (
     in_words,
     is_as_wanted,
     is_dead,
+    not_updated,
     pending_diagnosis,
     submit_again,
+    update_failed,
     vendor_message,
 )
 from wizard.actions.private_dns import dns_servers_said
 from wizard.actions.private_endpoint import asked_at
 from wizard.actions.zone_survey import Keys, Place, Target, is_lost, survey, target_of
 from wizard.actions.zone_writes import is_linked, link_said, lost_link
-from wizard.azure import APPROVED, DELETING, ENABLED, SUCCEEDED, AzureIdentity, AzureReader, Endpoint, Network
+from wizard.azure import APPROVED, DELETING, ENABLED, SUCCEEDED, AzureIdentity, AzureReader, Endpoint, Network, who
 from wizard.current import current_finding
 from wizard.evidence import evidence
 from wizard.guide import Finding
@@ -165,6 +166,9 @@ async def _judge_endpoint(view: View, azure: AzureReader, found: Endpoint | None
     if is_dead(found):
         problem = dead(found, afterwards)
         return BAD, f"{said}. {problem.means}", problem.todo
+    if update_failed(found):
+        problem = not_updated(found)
+        return BAD, f"{said}: its last update did not succeed. {problem.means}", problem.todo
     if found.provisioning != SUCCEEDED:
         return NOT_YET, said, "Look again in a minute."
     if found.connection != APPROVED:

@@ -75,7 +75,9 @@ async def notes(
 def _actions(wanted: WantedEndpoint, network: Network, *, replacing: bool) -> dict[str, tuple[str, ...]]:
     """The ARM actions that are needed, by scope."""
     verbs = ("read", "write", "delete") if replacing else ("read", "write")
+    join = f"{NAMESPACE}/applicationSecurityGroups/joinIpConfiguration/action"
     return {
+        **dict.fromkeys(wanted.carried.security_groups, (join,)),
         group_id(subscription_of(wanted.id), group_of(wanted.id)): (
             *(f"{NAMESPACE}/privateEndpoints/{verb}" for verb in verbs),
             f"{NAMESPACE}/networkInterfaces/read",

@@ -9,9 +9,17 @@ from datetime import datetime
 
 from state.clock import now
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
-from wizard.actions.azure_facts import group_of, last_name, same_id, subscription_of
-from wizard.azure import DELETING, DISCONNECTED, PENDING, REJECTED, AzureReader, Endpoint
-from wizard.azure import FAILED as PROVISIONING_FAILED
+from wizard.actions.azure_facts import az, group_of, last_name, same_id, subscription_of
+from wizard.azure import (
+    APPROVED,
+    CAME_TO_NOTHING,
+    DELETING,
+    DISCONNECTED,
+    PENDING,
+    REJECTED,
+    AzureReader,
+    Endpoint,
+)
 from wizard.identifiers.alias import is_alias
 from wizard.identifiers.guid import is_guid
 from wizard.text import one_line
@@ -73,7 +81,12 @@ def private_ip_of(found: Endpoint) -> str:
 
 def is_dead(found: Endpoint) -> bool:
     """Whether it never becomes Approved any more: it has to be deleted and made anew (AZURE.md)."""
-    return found.connection in _DEAD or found.provisioning == PROVISIONING_FAILED
+    return found.connection in _DEAD or (found.provisioning in CAME_TO_NOTHING and found.connection != APPROVED)
+
+
+def update_failed(found: Endpoint) -> bool:
+    """Whether its last update came to nothing while it is connected: then it may work all the same, as before."""
+    return found.provisioning in CAME_TO_NOTHING and found.connection == APPROVED
 
 
 # ---------------------------------------------------------------- bad ends
@@ -85,6 +98,8 @@ def bad_end(found: Endpoint, service: str, subnet_id: str, afterwards: str = "")
         return being_deleted(found)
     if not is_as_wanted(found, service, subnet_id):
         return taken(found, service, subnet_id)
+    if update_failed(found):
+        return not_updated(found)
     return dead(found, afterwards) if is_dead(found) else None
 
 
@@ -121,7 +136,7 @@ def dead(found: Endpoint, afterwards: str = "", *, step: str = "this step") -> P
         code, what = "endpoint-disconnected", f"The connection of {found.name} was cut: it is Disconnected."
         todo = "Ask the vendor whether they removed the connection, or the link service itself."
     else:
-        code, what = "endpoint-failed", f"Azure could not provision {found.name}."
+        code, what = "endpoint-failed", f"Azure could not provision {found.name}: {in_words(found)}."
         todo = "The endpoint's page in the Azure portal, Activity log, says why."
     again = f"Then run {step} again: its plan deletes the endpoint and makes it anew."
     return Problem(
@@ -129,6 +144,21 @@ def dead(found: Endpoint, afterwards: str = "", *, step: str = "this step") -> P
         what,
         means="No data goes through it, and it does not recover by itself.",
         todo=" ".join(filter(None, (todo, again, afterwards))),
+        detail=found.message,
+        exit_code=EXIT_BAD,
+    )
+
+
+def not_updated(found: Endpoint) -> Problem:
+    """The endpoint's last update came to nothing, and it is connected (`update_failed`). It is not offered for
+    deletion: whoever uses it would lose it."""
+    repeat = az("network", "private-endpoint", "update", "--ids", found.id)
+    return Problem(
+        "endpoint-update-failed",
+        f"The last update of {found.name} did not succeed: {in_words(found)}.",
+        means="It is still connected, and may still serve whoever uses it.",
+        todo="The endpoint's page in the Azure portal, Activity log, says why. Mend that, then repeat the update: "
+        f"{repeat}",
         detail=found.message,
         exit_code=EXIT_BAD,
     )

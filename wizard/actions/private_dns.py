@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from state.events import DONE, UNKNOWN
 from state.problem import EXIT_BAD, Problem
@@ -30,12 +29,11 @@ from wizard.actions.azure_facts import (
     require_same_identity,
     same_id,
     subscription_of,
-    who,
     writer_of,
 )
 from wizard.actions.zone_survey import APEX, Claim, Keys, Place, Target, is_lost, survey, target_of
 from wizard.actions.zone_writes import RECORD, ZONE, ZoneStep, look, lost_link, needs, record_id, steps
-from wizard.azure import AzureIdentity, AzureReader, Network
+from wizard.azure import AzureIdentity, AzureReader, Network, who
 from wizard.guide import CHANGE, CREATE, SAME, Change, Log, Moment, Obstacle, Plan
 from wizard.identifiers.address import AZURE_DNS
 from wizard.ports import Readers, Writers
@@ -134,7 +132,7 @@ class PrivateDns:
         applying = Applying(view, payload.identity, azure, writer, log, progress, self._pace)
         for step in payload.steps:
             looking = look(azure, step.write.does, step.write.resource, step.write.facts)
-            await applying.carry_out(step.write, partial(step.send, writer), looking)
+            await applying.carry_out(step.write, step.send, looking)
 
     # ------------------------------------------------------------ resume
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
 from state.clock import now
 from state.events import DONE, FAILED
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
+from wizard.actions import endpoint_carried
 from wizard.actions.azure_facts import (
     NOT_THERE,
     PACE,
@@ -23,6 +24,7 @@ from wizard.actions.azure_facts import (
     Look,
     Pace,
     Seen,
+    Send,
     Write,
     az,
     azure_of,
@@ -37,7 +39,6 @@ from wizard.actions.azure_facts import (
     same_id,
     step_with,
     subscription_of,
-    who,
     writer_of,
 )
 from wizard.actions.endpoint_notes import choose_nic, notes
@@ -48,12 +49,14 @@ from wizard.actions.endpoint_states import (
     in_words,
     is_as_wanted,
     is_dead,
+    not_updated,
     pending,
     pending_diagnosis,
     private_ip_of,
     request_message,
     submit_again,
     taken,
+    update_failed,
 )
 from wizard.azure import (
     APPROVED,
@@ -65,6 +68,7 @@ from wizard.azure import (
     Network,
     Subnet,
     WantedEndpoint,
+    who,
 )
 from wizard.guide import CHANGE, CREATE, REMOVE, SAME, Change, Log, Moment, Obstacle, Plan
 from wizard.ports import Readers, Writers
@@ -76,7 +80,7 @@ from wizard.view import View
 SERVICE_UNKNOWN = "azure-link-service-unknown"
 """Code of the Problem for a link service that Azure does not know; it says so of good ones at times (AZURE.md)."""
 
-_CREATE, _DELETE = "create endpoint", "delete endpoint"
+_CREATE, _DELETE = endpoint_carried.CREATE, endpoint_carried.DELETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,7 @@ class PrivateEndpoint:
             service=service,
             nic_name=nic.name,
             message=request_message(resource),
+            carried=found.carried if found is not None else endpoint_carried.kept(view, resource),
         )
         commands = (
             _create_commands(wanted) if found is None else (*_delete_commands(resource), *_create_commands(wanted))
@@ -137,7 +142,7 @@ class PrivateEndpoint:
                 *await notes(view, azure, wanted, network, subnet, replacing=found is not None),
             ),
             undo=_delete_commands(resource)[0],
-            obstacle=_obstacle(found, self._afterwards(view)) if found is not None else None,
+            obstacle=await _obstacle(azure, found, self._afterwards(view)) if found is not None else None,
             timeout=self._pace.settle,
             identity=who(identity),
             payload=_Payload(resource, identity, found, wanted),
@@ -170,8 +175,15 @@ class PrivateEndpoint:
         await applying.pin()
         await _require_as_planned(azure, payload)
         if payload.found is not None:
-            delete = _write(_DELETE, wanted.id, f"delete {last_name(wanted.id)}", _delete_commands(wanted.id))
-            await applying.carry_out(delete, lambda: writer.delete_endpoint(wanted.id), _Deletion(azure, wanted.id))
+            delete = _write(
+                _DELETE,
+                wanted.id,
+                f"delete {last_name(wanted.id)}",
+                _delete_commands(wanted.id),
+                **endpoint_carried.fact_of(wanted.carried),
+            )
+            deletion = _Deletion(azure, wanted.id)
+            await applying.carry_out(delete, lambda acting: acting.delete_endpoint(wanted.id), deletion)
         create = _write(
             _CREATE,
             wanted.id,
@@ -183,7 +195,7 @@ class PrivateEndpoint:
         )
         creation = self._creation(view, azure, wanted.id, (wanted.service, wanted.subnet_id))
         asked = now()
-        seen = await _create(applying, create, lambda: writer.create_endpoint(wanted), creation)
+        seen = await _create(applying, create, lambda acting: acting.create_endpoint(wanted), creation)
         self._fill(log, seen, wanted.id)
         if creation.last is not None and creation.last.connection != APPROVED:
             raise await pending(azure, creation.last, asked=asked)
@@ -250,7 +262,7 @@ def asked_at(view: View) -> str:
     return ""
 
 
-async def _create(applying: Applying, write: Write, send: Callable[[], Awaitable[None]], creation: _Creation) -> Seen:
+async def _create(applying: Applying, write: Write, send: Send, creation: _Creation) -> Seen:
     """Asks for the endpoint; again, after a growing wait, when Azure refuses the request for a reason that may pass.
 
     Each try is a change of its own in the journal, and none is made when anything of that name is there.
@@ -308,10 +320,10 @@ async def _require_as_planned(azure: AzureReader, payload: _Payload) -> None:
         )
 
 
-def _essence(found: Endpoint | None) -> tuple[str, ...] | None:
+def _essence(found: Endpoint | None) -> tuple[object, ...] | None:
     if found is None:
         return None
-    return found.service.lower(), found.subnet_id.lower(), found.provisioning, found.connection
+    return found.service.lower(), found.subnet_id.lower(), found.provisioning, found.connection, found.carried
 
 
 async def _place(azure: AzureReader, subnet_id: str, identity: AzureIdentity) -> tuple[Network, Subnet]:
@@ -398,7 +410,7 @@ class _Deletion:
         found = await self._azure.endpoint(self._resource)
         if found is None:
             return Seen("it is gone", DONE)
-        return Seen(in_words(found), there=found.provisioning == DELETING)
+        return Seen(f"it is still there, {in_words(found)}", there=found.provisioning == DELETING)
 
 
 def _facts(found: Endpoint) -> dict[str, str]:
@@ -421,7 +433,10 @@ async def _nothing_to_make(
         sign, what = (CHANGE, f"{typed} to {value}") if typed else (CREATE, value)
         changes.append(Change(sign, f"field {view.guide.fields()[key].label}: {what}, from Azure"))
     notes: tuple[str, ...] = ()
-    if found.provisioning != SUCCEEDED:
+    if update_failed(found):
+        problem = not_updated(found)
+        notes = (f"{problem.what} {problem.means} {problem.todo}",)
+    elif found.provisioning != SUCCEEDED:
         notes = (f"Azure is still at work on {found.name}: look again in a minute.",)
     elif found.connection != APPROVED:
         diagnosis = await pending_diagnosis(azure, found)
@@ -449,18 +464,20 @@ def _changes(wanted: WantedEndpoint, found: Endpoint | None, network: Network, s
     created = (
         Change(CREATE, f"endpoint {name} in {group_of(wanted.id)}, {wanted.location}, to {wanted.service}"),
         Change(CREATE, f"NIC {wanted.nic_name} in {network.name}/{subnet.name}"),
+        *(Change(CREATE, f"{line}, as before") for line in endpoint_carried.in_words(wanted.carried)),
     )
     return created if found is None else (Change(REMOVE, f"endpoint {name} ({in_words(found)})"), *created)
 
 
-def _obstacle(found: Endpoint, afterwards: str) -> Obstacle:
+async def _obstacle(azure: AzureReader, found: Endpoint, afterwards: str) -> Obstacle:
     problem = dead(found)
+    address = "" if found.carried.ip_configurations else "its private IP may change, and "
     said = (
-        f"{problem.what} {problem.means} It has to be deleted and made anew, under the same Resource ID; its "
-        "private IP may change, and the vendor has to let it in again."
+        f"{problem.what} {problem.means} It has to be deleted and made anew, under the same Resource ID; {address}"
+        "the vendor has to let it in again."
     )
     return Obstacle(
-        what=" ".join(filter(None, (said, afterwards))),
+        what=" ".join(filter(None, (said, await endpoint_carried.what_follows(azure, found), afterwards))),
         label="Delete, then create anew",
         risk="Other things of yours may use this endpoint, too: they lose its address until the new one is made.",
         word=("dead_endpoint", "replace"),
@@ -482,6 +499,7 @@ def _create_commands(wanted: WantedEndpoint) -> tuple[str, ...]:
             *("--private-connection-resource-id", wanted.service),
             *("--manual-request", "true"),
             *("--request-message", wanted.message),
+            *endpoint_carried.words_of_az(wanted.carried),
         ),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -14,6 +14,7 @@ from wizard.actions.azure_facts import (
     NOT_THERE,
     Look,
     Seen,
+    Send,
     Write,
     az,
     group_id,
@@ -23,7 +24,7 @@ from wizard.actions.azure_facts import (
     subscription_of,
 )
 from wizard.actions.zone_survey import Place, Target, is_lost
-from wizard.azure import DELETING, SUCCEEDED, ARecord, AzureReader, AzureWriter, Zone, ZoneLink
+from wizard.azure import DELETING, SUCCEEDED, ARecord, AzureReader, Zone, ZoneLink
 
 TTL = 300
 """Seconds that a new record may be remembered: an endpoint made anew may have another address. One that is there keeps
@@ -38,7 +39,7 @@ class ZoneStep:
     """One write of a plan, and how it is sent."""
 
     write: Write
-    send: Callable[[AzureWriter], Awaitable[None]]
+    send: Send
 
 
 # ---------------------------------------------------------------- what is sent
@@ -69,7 +70,7 @@ def _zone_step(zone: Zone) -> ZoneStep:
         commands=(_dns("zone", "create", zone, "--name", zone.name),),
         undo=_dns("zone", "delete", zone, "--name", zone.name, "--yes"),
     )
-    return ZoneStep(write, lambda writer: writer.create_zone(zone.id))
+    return ZoneStep(write, lambda acting: acting.create_zone(zone.id))
 
 
 def _link_step(zone: Zone, network: str, name: str) -> ZoneStep:
@@ -85,7 +86,7 @@ def _link_step(zone: Zone, network: str, name: str) -> ZoneStep:
         undo=_dns("link vnet", "delete", zone, *where, "--yes"),
         facts={"network": network},
     )
-    return ZoneStep(write, lambda writer: writer.create_link(resource, network))
+    return ZoneStep(write, lambda acting: acting.create_link(resource, network))
 
 
 def _record_step(target: Target, place: Place) -> ZoneStep:
@@ -119,7 +120,7 @@ def _record_step(target: Target, place: Place) -> ZoneStep:
             "before": " ".join(old),
         },
     )
-    return ZoneStep(write, lambda writer: writer.set_a_record(record, replacing=before))
+    return ZoneStep(write, lambda acting: acting.set_a_record(record, replacing=before))
 
 
 def _dns(command: str, verb: str, zone: Zone, *words: str) -> str:
@@ -212,7 +213,7 @@ async def _look_at_record(azure: AzureReader, facts: Mapping[str, str]) -> Seen:
     if record is not None and set(found.split()) == set(facts.get("addresses", "").split()):
         return Seen("it is there", DONE, facts={"addresses": found, "ttl": str(record.ttl)})
     if set(found.split()) == set(facts.get("before", "").split()):
-        return Seen("it is as it was before" if found else "not there yet", there=False)
+        return Seen("it is as it was before", there=False) if found else NOT_THERE
     what = f"The record {facts.get('record', '')} in {last_name(facts.get('zone', ''))} holds {found or 'nothing'}."
     return Seen(f"it holds {found or 'nothing'}", FAILED, problem=_not_ours("record-changed", what))
 

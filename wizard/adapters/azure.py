@@ -106,6 +106,10 @@ class AzureLooker:
         """All Private Endpoints of a subscription: the pages of two lists."""
         return await self._look(azure_calls.endpoints, subscription)
 
+    async def zone_groups(self, endpoint_id: str) -> tuple[str, ...]:
+        """The names of an endpoint's DNS zone groups."""
+        return await self._look(azure_calls.zone_groups, endpoint_id)
+
     async def interface(self, nic_id: str) -> Interface | None:
         """One network interface; None when it is not there."""
         return await self._look(azure_calls.interface, nic_id)

@@ -14,19 +14,39 @@ from wizard.adapters import azure_changes, azure_errors
 from wizard.adapters.azure import CALL_TIMEOUT
 from wizard.adapters.azure_asking import Target
 from wizard.adapters.sdk_process import ENDED, SdkProcess
-from wizard.azure import ARecord, Operation, WantedEndpoint
+from wizard.azure import ARecord, AzureIdentity, Operation, WantedEndpoint
 
 Ts = TypeVarTuple("Ts")
 
 
 class AzureActor:
-    """Changes Azure: begins one change a call and returns.
-
-    A lost answer raises Problem `azure-outcome-unknown`; nothing is ever sent twice.
-    """
+    """Changes Azure, as whom it is told."""
 
     def __init__(self, target: Target, process: SdkProcess) -> None:
         self._target = replace(target, read_only=False)
+        self._process = process
+
+    def acting_as(self, identity: AzureIdentity) -> ActingAs:
+        """The changes, which the SDK child sends as this identity alone."""
+        return ActingAs(replace(self._target, acting_as=identity), self._process)
+
+    async def operation(self, resource_id: str) -> Operation:
+        """Where the last change of that resource stands; nothing when this process began none."""
+        try:
+            return await self._process.call(azure_changes.operation, self._target, resource_id, timeout=CALL_TIMEOUT)
+        except TimeoutError:
+            return Operation("")  # the child ended with what it knew; the resource tells
+
+
+class ActingAs:
+    """Begins one change a call and returns.
+
+    A lost answer raises Problem `azure-outcome-unknown`, a token of somebody else's `other-identity`; nothing is ever
+    sent twice.
+    """
+
+    def __init__(self, target: Target, process: SdkProcess) -> None:
+        self._target = target
         self._process = process
 
     async def create_endpoint(self, wanted: WantedEndpoint) -> None:
@@ -48,13 +68,6 @@ class AzureActor:
     async def set_a_record(self, record: ARecord, *, replacing: ARecord | None) -> None:
         """Write a record set: a new one only when there is none, else only over `replacing`, whose metadata stays."""
         await self._act(azure_changes.set_a_record, record, replacing)
-
-    async def operation(self, resource_id: str) -> Operation:
-        """Where the last change of that resource stands; nothing when this process began none."""
-        try:
-            return await self._process.call(azure_changes.operation, self._target, resource_id, timeout=CALL_TIMEOUT)
-        except TimeoutError:
-            return Operation("")  # the child ended with what it knew; the resource tells
 
     async def _act(self, func: Callable[[Target, *Ts], None], *args: *Ts) -> None:
         try:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from wizard.adapters import azure_errors
+from wizard.azure import AzureIdentity
 from wizard.sign_in import CLOUDS, MANAGED, SIGN_INS, is_tenant
 
 IDENTITIES = (*SIGN_INS, MANAGED)
@@ -30,7 +31,7 @@ class Target:
     `cloud` is one of `CLOUDS`, `identity` one of `IDENTITIES`, `tenant` a tenant's ID or domain name, None for the
     sign-in's own. A sandbox alone has an `arm_url`, a `ca_file` for it,
     and the identity `managed` with its `identity_endpoint` and `identity_header`. `read_only`: only looks get through,
-    whatever the SDKs try.
+    whatever the SDKs try. `acting_as`: requests are sent as this identity alone, whoever is signed in by then.
     """
 
     cloud: str = "public"
@@ -41,6 +42,7 @@ class Target:
     identity_header: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     read_only: bool = True
+    acting_as: AzureIdentity | None = None
 
 
 @contextlib.contextmanager

@@ -5,23 +5,24 @@ The SDKs are imported inside functions: the parent imports this module for the f
 
 from __future__ import annotations
 
-import base64
 import fnmatch
 import ipaddress
-import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from state.problem import EXIT_NOT_YET, Problem
+from state.problem import Problem
 from wizard.adapters import azure_asking as ask
 from wizard.adapters import azure_errors
 from wizard.adapters.azure_asking import Target, at, list_at, text, text_at
+from wizard.adapters.azure_claims import identity_in
 from wizard.azure import (
     FORBIDDEN,
     ARecord,
     AzureIdentity,
+    Carried,
     Endpoint,
     Interface,
+    IpConfiguration,
     Network,
     Permission,
     ResourceGroup,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
     from wizard.adapters.azure_clients import SignIn
 
+T = TypeVar("T")
+
 _RESERVED = 5  # addresses of each subnet that Azure keeps
 _PROMPT_TIMEOUT, _VISIBILITY_TIMEOUT = 30.0, 20.0  # seconds
 _PATTERN = 300  # characters of a permission's pattern; longer ones cover nothing
@@ -50,26 +53,12 @@ _sign_ins: dict[Target, SignIn] = {}
 
 
 def identity(target: Target) -> AzureIdentity:
-    """As whom we are signed in now, read from the access token's claims.
-
-    They are not verified, and need not be: we asked the tenant for the token ourselves, and ARM, which judges it at
-    every request, is who must not be fooled. For us it is a name to compare with the one that was pinned.
-    """
+    """As whom we are signed in now, by a token that is asked for now."""
     with ask.explained(target) as clients:
-        claims = _claims(clients.token(target).renewed())
-    tenant, oid = text_at(claims, "tid"), text_at(claims, "oid")
-    if not tenant or not oid:
-        raise Problem(
-            "azure-identity-unknown",
-            "The sign-in does not tell which account of which tenant it is.",
-            means="The wizard could not notice if it changed.",
-            todo="Sign in with a work or school account, a service principal or a managed identity.",
-            exit_code=EXIT_NOT_YET,
-        )
-    if target.tenant and is_guid(target.tenant) and target.tenant.lower() != tenant.lower():
-        raise azure_errors.other_tenant(target.tenant, tenant, ask.asked(target))
-    names = [text_at(claims, claim) for claim in ("upn", "preferred_username", "unique_name", "appid", "azp")]
-    return AzureIdentity(tenant.lower(), oid.lower(), next(filter(None, names), ""))
+        found = identity_in(clients.token(target).renewed())
+    if target.tenant and is_guid(target.tenant) and target.tenant.lower() != found.tenant_id:
+        raise azure_errors.other_tenant(target.tenant, found.tenant_id, ask.asked(target))
+    return found
 
 
 def begin_sign_in(target: Target) -> SignInPrompt | None:
@@ -98,14 +87,6 @@ def signed_in(target: Target) -> AzureIdentity | None:
             with ask.explained(target):
                 raise begun.error
     return identity(target)
-
-
-def _claims(token: str) -> Any:
-    try:
-        payload = token.split(".")[1]
-        return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, IndexError, RecursionError):
-        return None
 
 
 # ---------------------------------------------------------------- subscriptions and rights
@@ -248,22 +229,52 @@ def _free(prefixes: tuple[str, ...], used: int) -> int | None:
 
 
 def endpoint(target: Target, endpoint_id: str) -> Endpoint | None:
-    """One Private Endpoint with its private IPs; None when it is not there."""
+    """One Private Endpoint with its private IPs, without them where its interface may not be read; None when it is
+    not there."""
     found = _one(target, endpoint_id, "privateEndpoints", lambda client: client.private_endpoints)
     if found is None:
         return None
     nic_id = _nic_id(found)
-    return _endpoint(found, {nic_id.lower(): _nic(target, nic_id) if nic_id else None})
+    nic = _if_allowed(lambda: _nic(target, nic_id)) if nic_id else None
+    return _endpoint(found, {nic_id.lower(): nic})
 
 
 def endpoints(target: Target, subscription: str) -> tuple[Endpoint, ...]:
-    """All Private Endpoints of a subscription: two lists, joined here, so that calls grow with pages alone."""
+    """All Private Endpoints of a subscription: two lists, joined here, so that calls grow with pages alone.
+
+    They are without private IPs where interfaces may not be listed.
+    """
     with ask.explained(target) as clients:
         client = clients.network(target, ask.guid(subscription))
         found = ask.pages(client.private_endpoints.list_by_subscription())
-        nics = ask.pages(client.network_interfaces.list_all()) if found else []
-    by_id = {text_at(nic, "id").lower(): nic for nic in nics}
+    nics = _if_allowed(lambda: _nics(target, subscription)) if found else None
+    by_id = {text_at(nic, "id").lower(): nic for nic in nics or ()}
     return tuple(_endpoint(one, by_id) for one in found)
+
+
+def _nics(target: Target, subscription: str) -> list[Any]:
+    with ask.explained(target) as clients:
+        return ask.pages(clients.network(target, subscription).network_interfaces.list_all())
+
+
+def _if_allowed(look: Callable[[], T]) -> T | None:
+    """What a look finds, None where it may not be made. Reading interfaces is a right of its own: that it is missing
+    must not hide the endpoint."""
+    try:
+        return look()
+    except Problem as problem:
+        if problem.code != FORBIDDEN:
+            raise
+        return None
+
+
+def zone_groups(target: Target, endpoint_id: str) -> tuple[str, ...]:
+    """The names of an endpoint's DNS zone groups; none when it is not there."""
+    subscription, group, name = ask.parts(endpoint_id, "privateEndpoints")
+    with ask.explained(target) as clients:
+        client = clients.network(target, subscription).private_dns_zone_groups
+        found = ask.or_none(lambda: ask.pages(client.list(name, group)))
+    return tuple(text_at(one, "name") for one in found or ())
 
 
 def interface(target: Target, nic_id: str) -> Interface | None:
@@ -297,6 +308,25 @@ def _endpoint(one: Any, nics: Mapping[str, Any]) -> Endpoint:
         message=text_at(state, "description"),
         nic_id=nic_id,
         addresses=tuple(filter(None, (text_at(each, "properties", "privateIPAddress") for each in configurations))),
+        carried=_carried(one),
+    )
+
+
+def _carried(one: Any) -> Carried:
+    tags, properties = at(one, "tags"), at(one, "properties")
+    groups = (text_at(each, "id") for each in list_at(properties, "applicationSecurityGroups"))
+    return Carried(
+        tags=tuple((text(key), text(value)) for key, value in tags.items()) if isinstance(tags, Mapping) else (),
+        ip_configurations=tuple(
+            IpConfiguration(
+                name=text_at(each, "name"),
+                address=text_at(each, "properties", "privateIPAddress"),
+                group=text_at(each, "properties", "groupId"),
+                member=text_at(each, "properties", "memberName"),
+            )
+            for each in list_at(properties, "ipConfigurations")
+        ),
+        security_groups=tuple(filter(None, groups)),
     )
 
 

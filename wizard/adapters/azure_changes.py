@@ -15,7 +15,7 @@ from wizard.adapters import azure_asking as ask
 from wizard.adapters import azure_errors
 from wizard.adapters.azure_asking import Target, at, text_at
 from wizard.adapters.azure_calls import record_set, to_record
-from wizard.azure import ARecord, Operation, WantedEndpoint
+from wizard.azure import ARecord, IpConfiguration, Operation, WantedEndpoint
 
 if TYPE_CHECKING:
     from wizard.adapters.azure_clients import Begun
@@ -41,20 +41,30 @@ def create_endpoint(target: Target, wanted: WantedEndpoint) -> None:
     connection: dict[str, Any] = {"privateLinkServiceId": wanted.service}
     if wanted.message:
         connection["requestMessage"] = wanted.message
-    parameters = {
-        "location": wanted.location,
-        "properties": {
-            "subnet": {"id": wanted.subnet_id},
-            "customNetworkInterfaceName": wanted.nic_name,
-            # An alias is accepted here alone; manual does not mean that it stays Pending.
-            "manualPrivateLinkServiceConnections": [{"name": name, "properties": connection}],
-        },
+    carried = wanted.carried
+    properties: dict[str, Any] = {
+        "subnet": {"id": wanted.subnet_id},
+        "customNetworkInterfaceName": wanted.nic_name,
+        # An alias is accepted here alone; manual does not mean that it stays Pending.
+        "manualPrivateLinkServiceConnections": [{"name": name, "properties": connection}],
     }
+    if carried.ip_configurations:
+        properties["ipConfigurations"] = [_ip_configuration(one) for one in carried.ip_configurations]
+    if carried.security_groups:
+        properties["applicationSecurityGroups"] = [{"id": one} for one in carried.security_groups]
+    parameters = {"location": wanted.location, "properties": properties}
+    if carried.tags:
+        parameters["tags"] = dict(carried.tags)
     with ask.explained(target) as clients:
         client = clients.network(target, subscription).private_endpoints
         if ask.or_none(lambda: client.get(group, name)) is not None:
             raise _exists(name)
     _begin(target, wanted.id, lambda begun: client.begin_create_or_update(group, name, parameters, polling=begun))
+
+
+def _ip_configuration(one: IpConfiguration) -> dict[str, Any]:
+    given = {"privateIPAddress": one.address, "groupId": one.group, "memberName": one.member}
+    return {"name": one.name, "properties": {key: value for key, value in given.items() if value}}
 
 
 def delete_endpoint(target: Target, endpoint_id: str) -> None:

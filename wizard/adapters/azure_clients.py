@@ -300,5 +300,6 @@ def _policies(target: Target) -> list[Any]:
         policies.LooksOnlyRetryPolicy(),
         *([policies.ReadOnlyPolicy()] if target.read_only else []),
         BearerPolicy(ours),
+        *([policies.OneIdentityPolicy(target.acting_as)] if target.acting_as else []),
         policies.OneHostPolicy(where),  # and none is sent there, whatever the policies above made of the request
     ]

@@ -23,6 +23,8 @@ from requests.adapters import HTTPAdapter
 
 from state.problem import EXIT_BAD, EXIT_NOT_YET, Problem
 from wizard.adapters import sdk_child
+from wizard.adapters.azure_claims import identity_in
+from wizard.azure import AzureIdentity, require_same
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 20.0  # seconds to connect, to wait for the next part of an answer
 ANSWER_TIMEOUT = 30.0  # seconds for a whole answer, however it drips
@@ -85,6 +87,24 @@ class ReadOnlyPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
                 detail=f"{method} {urlsplit(url).path}"[:500],
                 exit_code=EXIT_BAD,
             )
+        return self.next.send(request)
+
+
+class OneIdentityPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
+    """Lets requests go as one identity alone. Stands after authentication, and so sees the very token that is sent.
+
+    Whoever asks for a token renews it for all: between reading the identity and sending, a look beside it may have
+    fetched one of somebody who signed in meanwhile. What is sent anew with another token after a 401 passes here, too.
+    """
+
+    def __init__(self, identity: AzureIdentity) -> None:
+        super().__init__()
+        self._identity = identity
+
+    def send(self, request: Request) -> Response:
+        """Send, or raise Problem `other-identity`, `azure-identity-unknown`."""
+        bearer = request.http_request.headers.get("Authorization", "")
+        require_same(self._identity, identity_in(bearer.partition(" ")[2]))
         return self.next.send(request)
 
 

@@ -255,6 +255,12 @@ def test_a_list_is_of_one_group_and_one_subscription(azure):
         list(azure.network().private_endpoints.list(azure.group[:-1]))
 
 
+def test_an_endpoint_shows_the_security_groups_it_was_given(azure):
+    group = f"{azure.portal.endpoint_id.partition('/privateEndpoints/')[0]}/applicationSecurityGroups/asg"
+    made = azure.create_endpoint(application_security_groups=[{"id": group}])
+    assert [one.id for one in made.application_security_groups] == [group]
+
+
 def test_an_endpoint_overwritten_keeps_its_address_and_its_fate(azure):
     azure.arm.store.unregister(azure.portal.subscription_id)
     before = azure.create_endpoint()

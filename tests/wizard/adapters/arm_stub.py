@@ -18,11 +18,13 @@ from typing import Any
 from aiohttp import web
 
 from wizard.adapters.azure_asking import Target
+from wizard.azure import AzureIdentity
 from wizard.sandbox import ca
 from wizard.sandbox.workdir import WorkDir
 
 TENANT = "0f4a2b6c-1d3e-4f5a-8b7c-9d0e1f2a3b4c"
 OBJECT = "5b1c0a9e-7d2f-4a3b-9c8d-1e2f3a4b5c6d"
+ME = AzureIdentity(TENANT, OBJECT)
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-dpe"
 NETWORK = f"{GROUP}/providers/Microsoft.Network"

@@ -26,6 +26,7 @@ from state.problem import Problem
 from tests.wizard.adapters.arm_stub import (
     GROUP,
     LOCATIONS,
+    ME,
     NETWORK,
     OBJECT,
     SUBSCRIPTION,
@@ -53,7 +54,9 @@ from wizard.azure import (
     AzureIdentity,
     AzureReader,
     AzureWriter,
+    Carried,
     Interface,
+    IpConfiguration,
     Operation,
     SignInPrompt,
     WantedEndpoint,
@@ -93,8 +96,14 @@ def refused(doing: Callable[[], object]) -> Problem:
     return caught.value
 
 
-def wanted(**changed: str) -> WantedEndpoint:
-    given = {"id": ONE, "location": "eastus", "subnet_id": f"{VNET}/subnets/s", "service": ALIAS, "nic_name": "pe-nic"}
+def wanted(**changed: Any) -> WantedEndpoint:
+    given: dict[str, Any] = {
+        "id": ONE,
+        "location": "eastus",
+        "subnet_id": f"{VNET}/subnets/s",
+        "service": ALIAS,
+        "nic_name": "pe-nic",
+    }
     return WantedEndpoint(**{**given, **changed})
 
 
@@ -642,6 +651,21 @@ def test_an_endpoint_before_it_has_an_address(arm):
     assert found is not None and (found.addresses, found.nic_id[-6:]) == ((), "pe-nic")
 
 
+def test_an_endpoint_whose_interface_may_not_be_read_has_no_address_and_is_there(arm):
+    """Its state is not hidden by a right that is missing elsewhere; any other failure is told."""
+    arm.on("GET", ONE, Reply(endpoint("pe")))
+    arm.on("GET", f"{NETWORK}/networkInterfaces/pe-nic", error("AuthorizationFailed", status=403))
+    found = calls.endpoint(arm.target(), ONE)
+    assert found is not None and (found.connection, found.addresses, found.nic_id[-6:]) == ("Approved", (), "pe-nic")
+    arm.on("GET", f"{PROVIDER}/privateEndpoints", page(endpoint("pe")))
+    arm.on("GET", f"{PROVIDER}/networkInterfaces", error("AuthorizationFailed", status=403))
+    assert calls.endpoints(arm.target(), SUBSCRIPTION) == (found,)
+    for path in (f"{NETWORK}/networkInterfaces/pe-nic", f"{PROVIDER}/networkInterfaces"):
+        arm.on("GET", path, error("InvalidResourceType", status=400))
+    assert refused(lambda: calls.endpoint(arm.target(), ONE)).code != "forbidden"
+    assert refused(lambda: calls.endpoints(arm.target(), SUBSCRIPTION)).code != "forbidden"
+
+
 def test_a_connection_is_found_in_either_list(arm):
     one = endpoint("pe", networkInterfaces=[])
     properties = one["properties"]
@@ -784,6 +808,50 @@ def test_an_endpoint_is_created(arm):
         assert changes.operation(writer, ONE.upper()) == Operation(status)
     assert arm.asked().count("/operations/1") == 3  # what has ended is not asked for again
     assert arm.seen[-1].query == {"t": "1", "s": "SIGNED"}
+
+
+CARRIED = Carried(
+    tags=(("owner", "jane"),),
+    ip_configurations=(IpConfiguration("static", "10.0.0.77", "g", "m"), IpConfiguration("two", "10.0.0.78")),
+    security_groups=(f"{NETWORK}/applicationSecurityGroups/asg",),
+)
+
+
+def test_what_an_endpoint_carries_is_read_and_sent_as_it_was(arm):
+    """What is read of one endpoint and sent for the next is the same on the wire."""
+    given: dict[str, Any] = {
+        "ipConfigurations": [
+            {"name": "static", "properties": {"privateIPAddress": "10.0.0.77", "groupId": "g", "memberName": "m"}},
+            {"name": "two", "properties": {"privateIPAddress": "10.0.0.78"}},
+        ],
+        "applicationSecurityGroups": [{"id": CARRIED.security_groups[0]}],
+    }
+    arm.on("GET", ONE, Reply({**endpoint("pe", networkInterfaces=[], **given), "tags": {"owner": "jane"}}), not_found())
+    found = calls.endpoint(arm.target(), ONE)
+    assert found is not None and found.carried == CARRIED
+    arm.on("PUT", ONE, Reply(endpoint("pe"), 201))
+    changes.create_endpoint(arm.target(read_only=False), wanted(carried=found.carried))
+    body = arm.seen[-1].body
+    assert body["tags"] == {"owner": "jane"}
+    assert {key: body["properties"][key] for key in given} == given
+
+
+@pytest.mark.parametrize("odd", [5, "x", [1], {"a": 1}, [{"properties": 7}]])
+def test_odd_things_that_an_endpoint_carries(arm, odd):
+    properties = {"ipConfigurations": odd, "applicationSecurityGroups": odd}
+    arm.on("GET", ONE, Reply({**endpoint("pe", networkInterfaces=[], **properties), "tags": odd}))
+    try:
+        found = calls.endpoint(arm.target(), ONE)
+    except Problem as problem:
+        assert problem.code == "azure-answer-unknown"
+    else:
+        assert found is not None and found.carried.security_groups == ()
+
+
+def test_the_zone_groups_of_an_endpoint(arm):
+    arm.on("GET", f"{ONE}/privateDnsZoneGroups", page({"name": "default"}, {"name": "hub"}), not_found())
+    assert calls.zone_groups(arm.target(), ONE) == ("default", "hub")
+    assert calls.zone_groups(arm.target(), ONE) == ()
 
 
 def test_an_endpoint_that_is_there_is_not_written_over(arm):
@@ -931,6 +999,7 @@ print([name for name in sys.modules if name.partition(".")[0] in ("azure", "msal
 async def test_every_look_and_change_from_the_screens_process(arm, process):
     looker: AzureReader = AzureLooker(arm.target(read_only=False), process)
     actor: AzureWriter = AzureActor(arm.target(), process)
+    acting = actor.acting_as(ME)
     assert (await looker.identity()).object_id == OBJECT
     arm.on("GET", "/subscriptions", page({"subscriptionId": SUBSCRIPTION}))
     arm.on("GET", f"/subscriptions/{SUBSCRIPTION}/resourcegroups", page({"name": "rg"}))
@@ -960,12 +1029,12 @@ async def test_every_look_and_change_from_the_screens_process(arm, process):
         arm.on("PUT", path, Reply({}, status, operations(arm, Reply({"status": "Succeeded"}))))
     arm.on("PUT", RECORD, Reply(record_set("10.0.0.4"), 201))
     arm.on("DELETE", ONE, Reply(b"", 204))
-    await actor.create_endpoint(wanted())
-    await actor.create_zone(ZONE)
-    await actor.create_link(LINK, VNET)
-    await actor.set_a_record(ARecord(ZONE, "@", ("10.0.0.4",), 300), replacing=None)
+    await acting.create_endpoint(wanted())
+    await acting.create_zone(ZONE)
+    await acting.create_link(LINK, VNET)
+    await acting.set_a_record(ARecord(ZONE, "@", ("10.0.0.4",), 300), replacing=None)
     assert {(await actor.operation(one)).status for one in (ONE, ZONE, LINK)} == {"Succeeded"}
-    await actor.delete_endpoint(ONE)
+    await acting.delete_endpoint(ONE)
     assert arm.asked("PUT") == [ONE, ZONE, LINK, RECORD]
 
 
@@ -993,6 +1062,7 @@ async def test_a_call_that_is_stuck_is_ended(arm, process, monkeypatch):
             await response.write(b" ")
 
     looker, actor = AzureLooker(arm.target(), process), AzureActor(arm.target(), process)
+    acting = actor.acting_as(ME)
     await looker.identity()  # so that the child is there, and the deadline is the call's
     for module in (adapter, azure_acting):
         monkeypatch.setattr(module, "CALL_TIMEOUT", 0.001)
@@ -1001,13 +1071,14 @@ async def test_a_call_that_is_stuck_is_ended(arm, process, monkeypatch):
         await looker.subscriptions()
     assert caught.value.code == "azure-timeout"
     with pytest.raises(Problem) as caught:
-        await actor.delete_endpoint(ONE)
+        await acting.delete_endpoint(ONE)
     assert caught.value.code == "azure-outcome-unknown"
     assert await actor.operation(ONE) == Operation("")
 
 
 async def test_a_child_that_dies_during_a_change(process, monkeypatch, arm):
     actor = AzureActor(arm.target(), process)
+    acting = actor.acting_as(ME)
     await process.call(abs, -1, timeout=30)
 
     async def kill(request: web.Request) -> web.StreamResponse:
@@ -1019,7 +1090,7 @@ async def test_a_child_that_dies_during_a_change(process, monkeypatch, arm):
 
     arm.on("DELETE", ONE, kill)
     with pytest.raises(Problem) as caught:
-        await actor.delete_endpoint(ONE)
+        await acting.delete_endpoint(ONE)
     assert caught.value.code == "azure-outcome-unknown"
 
 
@@ -1098,13 +1169,14 @@ async def test_an_innocent_look_is_made_again(arm, several):
 
 async def test_an_innocent_change_is_not_sent_again(arm, several):
     actor = AzureActor(arm.target(), several)
+    acting = actor.acting_as(ME)
 
     async def waits(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)
         return web.Response()
 
     arm.on("DELETE", ONE, waits)
-    changing = asyncio.create_task(actor.delete_endpoint(ONE))
+    changing = asyncio.create_task(acting.delete_endpoint(ONE))
     await until(lambda: arm.seen)
     with pytest.raises(TimeoutError):
         await several.call(time.sleep, 600.0, timeout=0.1, changes=True)

@@ -21,6 +21,7 @@ from aiohttp import web
 from state.problem import Problem
 from tests.wizard.adapters.arm_stub import (
     LOCATIONS,
+    ME,
     NETWORK,
     OBJECT,
     SUBSCRIPTION,
@@ -79,6 +80,7 @@ async def code_of(asking: Awaitable[object]) -> str:
 async def test_no_answer_leads_to_another_host(arm, other, process):
     """Next links, redirects and operation URLs of every look and every change; the child goes on being the same."""
     looker, actor = AzureLooker(arm.target(), process), AzureActor(arm.target(), process)
+    acting = actor.acting_as(ME)
     await looker.identity()
     before = process.pid
     away = f"{other.url}/stolen?sig=SIGNED"
@@ -102,9 +104,9 @@ async def test_no_answer_leads_to_another_host(arm, other, process):
         arm.on("POST", visibility, Reply(None, 202, {header: away}))
         assert await code_of(looker.visible(SUBSCRIPTION, "eastus", "alias")) == "azure-other-host", header
     changes: dict[str, Callable[[], Awaitable[None]]] = {
-        ONE: lambda: actor.create_endpoint(WANTED),
-        ZONE: lambda: actor.create_zone(ZONE),
-        LINK: lambda: actor.create_link(LINK, f"{NETWORK}/virtualNetworks/v"),
+        ONE: lambda: acting.create_endpoint(WANTED),
+        ZONE: lambda: acting.create_zone(ZONE),
+        LINK: lambda: acting.create_link(LINK, f"{NETWORK}/virtualNetworks/v"),
     }
     for path, change in changes.items():
         for header in ("Location", "Azure-AsyncOperation"):
@@ -118,7 +120,8 @@ async def test_no_answer_leads_to_another_host(arm, other, process):
         assert await code_of(change()) == "azure-redirect"
         assert arm.asked("PUT") == [path]
     arm.on("PUT", f"{ZONE}/A/@", Reply(None, 308, {"Location": away}))
-    assert await code_of(actor.set_a_record(ARecord(ZONE, "@", ("10.0.0.4",), 300), replacing=None)) == "azure-redirect"
+    record = ARecord(ZONE, "@", ("10.0.0.4",), 300)
+    assert await code_of(acting.set_a_record(record, replacing=None)) == "azure-redirect"
     assert other.seen == []
     assert process.pid == before
 
@@ -192,6 +195,7 @@ ANSWERED = ("deep and closed", "unknown encoding")
 async def test_a_hostile_answer_ends_in_a_problem_and_not_the_child(arm, process, name):
     """In the child's threads, where the stack is another one than the main thread's; with a look beside it."""
     looker, actor = AzureLooker(arm.target(), process), AzureActor(arm.target(), process)
+    acting = actor.acting_as(ME)
     await looker.identity()
     before = process.pid
     answer = HOSTILE[name]()
@@ -208,7 +212,7 @@ async def test_a_hostile_answer_ends_in_a_problem_and_not_the_child(arm, process
     arm.on("PUT", f"{ZONE}/A/@", answer)
     arm.seen.clear()
     record = ARecord(ZONE, "@", ("10.0.0.4",), 300)
-    assert await code_of(actor.set_a_record(record, replacing=None)) in ("", "azure-outcome-unknown")
+    assert await code_of(acting.set_a_record(record, replacing=None)) in ("", "azure-outcome-unknown")
     assert arm.asked("PUT") == [f"{ZONE}/A/@"]
     assert process.pid == before
 
@@ -263,8 +267,9 @@ async def test_no_wait_that_is_asked_for_is_endless(arm, process, status):
 
 async def test_an_operation_that_asks_for_a_year_is_asked_again_all_the_same(arm, process):
     actor = AzureActor(arm.target(), process)
+    acting = actor.acting_as(ME)
     arm.on("PUT", ONE, Reply({}, 201, {"Azure-AsyncOperation": f"{arm.url}/operations/1", "Retry-After": YEAR}))
-    await actor.create_endpoint(WANTED)
+    await acting.create_endpoint(WANTED)
     arm.on("GET", "/operations/1", Reply({"status": "InProgress"}, 200, {"Retry-After": YEAR}))
     assert await actor.operation(ONE) == Operation("InProgress")
     arm.on("GET", "/operations/1", Reply({"status": "Succeeded"}, 200))
@@ -295,10 +300,11 @@ async def test_a_challenge_without_end(arm, process, claims):
     arm.on("GET", "/subscriptions", challenge(claims[:7000]))
     arm.on("PUT", f"{ZONE}/A/@", challenge(claims[:7000]))
     looker, actor = AzureLooker(arm.target(), process), AzureActor(arm.target(), process)
+    acting = actor.acting_as(ME)
     assert (await code_of(looker.subscriptions())).startswith("azure-")
     assert len(arm.seen) <= 2
     record = ARecord(ZONE, "@", ("10.0.0.4",), 300)
-    assert (await code_of(actor.set_a_record(record, replacing=None))).startswith("azure-")
+    assert (await code_of(acting.set_a_record(record, replacing=None))).startswith("azure-")
     assert len(arm.asked("PUT")) <= 2
     arm.on("GET", "/subscriptions", page())
     assert await looker.subscriptions() == ()

@@ -21,8 +21,11 @@ from azure.mgmt.network.models import PrivateEndpoint
 from state.problem import Problem
 from tests.wizard.adapters.arm_stub import (
     LOCATIONS,
+    ME,
     NETWORK,
+    OBJECT,
     SUBSCRIPTION,
+    TENANT,
     Answer,
     ArmStub,
     Reply,
@@ -487,6 +490,47 @@ def test_a_token_that_is_refused_is_not_used_again(arm):
     assert refused(lambda: azure_calls.endpoints(arm.target(), SUBSCRIPTION)).code == "azure-token-refused"
     assert kept._kept is None
     assert azure_calls.endpoints(arm.target(), SUBSCRIPTION) == ()
+
+
+CHALLENGE = Reply(
+    {"error": {"code": "InvalidAuthenticationToken", "message": "Stronger, please."}},
+    401,
+    {"WWW-Authenticate": 'Bearer error="insufficient_claims", claims="eyJhIjp7fX0="'},
+)
+
+
+def test_a_change_goes_as_the_pinned_identity_alone(arm):
+    """A look that was made since may have renewed the one token as somebody who signed in in another terminal."""
+    acting = arm.target(read_only=False, acting_as=ME)
+    arm.claims = {"tid": TENANT, "oid": "somebody-else", "upn": "bob@example.com"}
+    assert azure_calls.identity(arm.target()).object_id == "somebody-else"
+    problem = refused(lambda: azure_changes.create_endpoint(acting, WANTED))
+    assert problem.code == "other-identity" and "bob@example.com" in problem.what and OBJECT in problem.what
+    assert refused(lambda: azure_changes.delete_endpoint(acting, ONE)).code == "other-identity"
+    assert arm.seen == []
+
+
+@pytest.mark.parametrize(("oid", "code"), [(OBJECT.upper(), ""), ("somebody-else", "other-identity")])
+def test_a_request_that_is_sent_anew_after_a_401_goes_as_the_pinned_identity_too(arm, oid, code):
+    acting = arm.target(read_only=False, acting_as=ME)
+
+    async def refuses_and_somebody_signs_in(request: web.Request) -> web.StreamResponse:
+        arm.claims = {"tid": TENANT, "oid": oid}
+        return web.json_response(CHALLENGE.body, status=CHALLENGE.status, headers=CHALLENGE.headers)
+
+    arm.on("DELETE", ONE, refuses_and_somebody_signs_in, Reply(b"", 204))
+    if code:
+        assert refused(lambda: azure_changes.delete_endpoint(acting, ONE)).code == code
+    else:
+        azure_changes.delete_endpoint(acting, ONE)
+    assert arm.asked("DELETE") == [ONE] * (1 if code else 2)
+
+
+def test_a_token_that_tells_of_nobody_changes_nothing(arm):
+    arm.claims = {}
+    acting = arm.target(read_only=False, acting_as=ME)
+    assert refused(lambda: azure_changes.delete_endpoint(acting, ONE)).code == "azure-identity-unknown"
+    assert arm.seen == []
 
 
 def test_not_there_and_not_allowed_are_told_apart(arm):

@@ -54,6 +54,7 @@ def put(arm: Arm, request: Request, target: Target) -> Reply:
         "customNetworkInterfaceName": given.get("customNetworkInterfaceName") or "",
         "subnet": {"id": subnet["id"]},
         "ipConfigurations": given.get("ipConfigurations") or [],
+        "applicationSecurityGroups": given.get("applicationSecurityGroups") or [],
         "networkInterfaces": [{"id": nic["id"]}],
         "customDnsConfigs": [],
     }
