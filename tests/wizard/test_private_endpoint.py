@@ -250,6 +250,15 @@ async def test_what_was_deleted_and_not_made_anew_yet_is_still_known_to_the_next
     assert "--tags" not in (await step.plan()).commands[0], "what somebody deleted since is not ours to bring back"
 
 
+async def test_a_tag_that_the_journal_refuses_stops_before_anything_is_deleted(make):
+    """Else the old one would be gone when writing down the request for the new one is refused."""
+    step = make()
+    tags = (("key", "aB3xK9qL2mZ8vT5rW1yP7nD4cF6hJ0sG3kQ9bE5uXo2"),)
+    step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED, carried=Carried(tags))
+    assert (await stopped(step.apply())).code == "secret-refused"
+    assert step.world.writes == [] and step.session.interrupted() == ()
+
+
 async def test_one_that_was_given_something_since_the_plan_is_not_deleted(make):
     step = make()
     step.world.endpoint_there(ENDPOINT_ID, ALIAS, connection=REJECTED)
