@@ -11,7 +11,11 @@ from azure.mgmt.network import models
 
 from tests.sandbox.arm.served import Azure, connection, connection_to, refused, until
 from wizard.sandbox.arm.pages import PAGE_SIZE
+from wizard.sandbox.arm.timing import Timing
 from wizard.sandbox.arm.world import add_subscription, resource
+
+SEEN = Timing(endpoint=3.0)
+"""Long enough that an operation is seen under way, also on a busy machine."""
 
 
 def nic_of(azure: Azure, endpoint: models.PrivateEndpoint) -> models.NetworkInterface:
@@ -39,7 +43,8 @@ def test_the_network_is_the_portals(azure):
     assert [each.id for each in client.subnets.list(azure.group, network.name)] == [subnet.id]
 
 
-def test_an_endpoint_is_made_and_let_in(azure):
+def test_an_endpoint_is_made_and_let_in(serve):
+    azure = serve(timing=SEEN)
     poller = azure.begin_endpoint()
     client = azure.network()
     at_first = client.private_endpoints.get(azure.group, "pe-dpe-weu")
@@ -59,7 +64,8 @@ def test_an_endpoint_is_made_and_let_in(azure):
     assert ("PUT", 201) in statuses
 
 
-def test_creating_says_where_to_ask_but_not_how_often(azure):
+def test_creating_says_where_to_ask_but_not_how_often(serve):
+    azure = serve(timing=SEEN)
     body = {
         "location": azure.portal.location,
         "properties": {
