@@ -71,9 +71,25 @@ def last_answer(view: View, check: Check) -> Seen | None:
     something itself."""
     record = last_finding(view, check)
     seen = record.answered if record is not None else None
-    if seen is None or _why_stale(view, check, seen.fingerprint, seen.ts, seen.seq):
-        return None
-    return seen
+    return seen if seen is not None and not _why_answer_stale(view, check) else None
+
+
+def _why_answer_stale(view: View, check: Check) -> str:
+    record = last_finding(view, check)
+    seen = record.answered if record is not None else None
+    return _why_stale(view, check, seen.fingerprint, seen.ts, seen.seq) if seen is not None else ""
+
+
+def why_outdated(view: View, check: Check) -> str:
+    """Why `check` has to look again before the step's status can rest on it; empty when it has not.
+
+    A check that settles says nothing while nobody can look for the values as they are: then the others decide. That it
+    could not look earlier is no answer that could grow old.
+    """
+    record, why = last_finding(view, check), why_stale(view, check)
+    if not check.settles or record is None or record.data.verdict != COULD_NOT_LOOK:
+        return why
+    return _why_answer_stale(view, check) if why else ""
 
 
 def last_word(view: View, check: Check) -> Seen | None:

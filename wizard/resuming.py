@@ -22,7 +22,7 @@ from state.events import (
     RouteChosen,
     TornLineCut,
 )
-from wizard.current import current_attestation, current_finding
+from wizard.current import current_attestation, current_finding, why_outdated
 from wizard.deeds import last_event
 from wizard.guide import Guide, ItemStep, Step
 from wizard.status import (
@@ -289,7 +289,7 @@ def _stale_records(view: View) -> list[Recorded[Any]]:
     found: list[Recorded[Any]] = []
     for check in deciding(step):
         record = snapshot.findings.get((step.id, view.items, check.id))
-        if record is not None and current_finding(view, check) is None:
+        if record is not None and why_outdated(view, check):
             found.append(record)
     if step.attest and current_attestation(view) is None:
         attested = snapshot.attestations.get((step.id, view.items, step.attest.id))

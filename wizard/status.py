@@ -19,7 +19,7 @@ from wizard.current import (
     last_finding,
     last_word,
     settled,
-    why_stale,
+    why_outdated,
 )
 from wizard.guide import ALREADY_DONE, HAND_OFF, YOU, Check, Field, Guide, ItemStep, Step
 from wizard.identifiers import Known, Parsed, parse
@@ -329,7 +329,7 @@ def _stale(view: View, *, confirmed: bool) -> tuple[str, ...]:
     said = confirmed or settled(view) is True
     stale = []
     for check in deciding(view.step):
-        why = why_stale(view, check)
+        why = why_outdated(view, check)
         if why and not (said and check.suffices):
             stale.append(f"{check.title}: {why}")
     attest = view.step.attest

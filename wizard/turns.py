@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from state.events import COULD_NOT_LOOK, NOT_YET
-from wizard.current import current_attestation, current_finding, current_waiver, last_change, last_finding
+from wizard.current import current_attestation, current_waiver, last_change, last_finding, why_outdated
 from wizard.guide import ALREADY_DONE, DO_IT_FOR_ME, YOU, Guide, ItemStep, Step
 from wizard.relations import Relations
 from wizard.status import (
@@ -317,8 +317,7 @@ def _again(view: View) -> str:
     title, attest = view.step.title, view.step.attest
     if version := _newer_version(view):
         return f"upgrade to {version}"
-    looked = [check for check in deciding(view.step) if (view.step.id, view.items, check.id) in view.snapshot.findings]
-    if any(current_finding(view, check) is None for check in looked):
+    if any(why_outdated(view, check) for check in deciding(view.step)):
         return f"check {title} again"
     if attest and current_attestation(view) is None:
         return f"confirm {title} again"

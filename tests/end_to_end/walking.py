@@ -139,6 +139,8 @@ def whole_job(terminal: Terminal) -> None:
     """All eight steps, from a new rehearsal to the last one."""
     walk_to(terminal, 7)
     deploy(terminal)
+    shown = terminal.screen()
+    assert "stale" not in shown and "!5" not in shown, "what was entered for a later step takes nothing back"
     terminal.send("C-n")
     proven(terminal)
 

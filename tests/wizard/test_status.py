@@ -486,8 +486,10 @@ def test_what_is_gone_has_failed_though_it_looks_like_never_made():
 
 def test_where_nobody_can_look_inside_yet_the_records_decide_and_the_last_step_waits():
     """The DPE is to be installed in the other namespace: step 7 comes after step 5, and there is nothing to look in."""
-    there = [*FILLED, *at_dns(RECORDS, GOOD), *at_dns(INSIDE, GOOD)]
-    there.append(FieldSet(item="dpe/dpe-01", field="namespace", value="other"))
+    elsewhere = FieldSet(item="dpe/dpe-01", field="namespace", value="other")
+    unseen = [*FILLED, *at_dns(RECORDS, GOOD), *at_dns(INSIDE, COULD_NOT_LOOK), elsewhere]
+    assert status_of(snapshot_of(*unseen)).item_steps[DNS].status == "observed", "there was no answer to grow old"
+    there = [*FILLED, *at_dns(RECORDS, GOOD), *at_dns(INSIDE, GOOD), elsewhere]
     assert status_of(snapshot_of(*there)).item_steps[DNS].status == "stale", "nobody looked again"
     moved = snapshot_of(*there)
     there += [finding(moved, DNS, INSIDE, COULD_NOT_LOOK), finding(moved, ENDPOINT, "endpoint", GOOD)]
