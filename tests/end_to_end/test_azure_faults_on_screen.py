@@ -159,6 +159,19 @@ def _require_told(terminal: Terminal, fault: Fault, facts: Info, plan: str) -> N
         says(terminal, fault.detail.format(**facts))
 
 
+def _plan(terminal: Terminal, yes: str) -> None:
+    """Asks for the plan. A key that comes before the choice has the focus is nobody's, so it may take a second one."""
+    terminal.wait(lambda shown: f"[ {AGAIN} ]" in shown and "reads what is there, shows the plan" in shown)
+    for _ in range(3):
+        terminal.send("Enter")
+        try:
+            terminal.wait(f"[ {yes} ]", patience=30.0)
+        except AssertionError:
+            continue
+        return
+    terminal.wait(f"[ {yes} ]")
+
+
 def _goes_on(machine: Machine, fault: Fault) -> None:
     """Opens it again without the fault, and takes the way on that is offered."""
     with opened(machine, "resume", NAME) as terminal:
@@ -168,8 +181,7 @@ def _goes_on(machine: Machine, fault: Fault) -> None:
             terminal.wait(f"[ {LOOK} ]")
             terminal.send("C-r")
         else:
-            terminal.wait(f"[ {AGAIN} ]")
-            terminal.send("Enter")
+            _plan(terminal, REPLACE if fault.words else "Start")
             if fault.words:
                 # Back has the focus: something is deleted.
                 terminal.wait(f"[ {REPLACE} ]")

@@ -155,7 +155,7 @@ def test_every_form_tells_every_fact(rehearsed: Rehearsed):
 
 # What may be loaded of the adapters, one by one: who adds another asks whether it only looks.
 MAY_BE_LOADED = {
-    *("azure", "azure_asking", "azure_calls", "azure_errors"),
+    *("azure", "azure_asking", "azure_calls", "azure_claims", "azure_errors"),
     *(
         "cluster",
         "cluster_api",
@@ -303,8 +303,8 @@ def test_what_changed_behind_the_wizards_back_is_worse(rehearsed: Rehearsed):
     try:
         done = rehearsed.machine.wizard("review", "demo", "--live", "-o", "text")
         assert done.code == 1, done.all
-        assert re.search(r"bad +worse +7 Workloads \(dpe-01\)", done.out)
-        assert re.search(r"recorded \S+Z: good, pods ready", done.out)
+        assert "✗ worse  step 7 dpe-01: Workloads, looked at again: " in done.out
+        assert re.search(r"Recorded +good, pods ready", done.out)
     finally:
         rehearsed.kubectl("scale", "deploy", "--all", "--replicas=1")
     until(
