@@ -164,6 +164,7 @@ ORDINARY = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=300)
 @given(st.lists(ORDINARY, min_size=1, max_size=3).map(" ".join))
 def test_nothing_ordinary_is_refused(text: str) -> None:

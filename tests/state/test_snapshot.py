@@ -354,6 +354,7 @@ OF_TYPE: dict[type[Data], st.SearchStrategy[Data]] = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.lists(st.one_of(*OF_TYPE.values()), max_size=60), st.integers(0, 60))
 def test_folding_all_is_folding_one_by_one(data: list[Data], cut: int) -> None:
