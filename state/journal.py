@@ -38,6 +38,9 @@ MAX_PROBLEMS = 100
 """So many lines that a newer version wrote are told one by one, the others counted. After as many damaged ones reading
 stops: nothing that follows can be trusted."""
 
+NEWER = frozenset(("newer-format", "unknown-event"))
+"""Codes of problems with what only a newer version understands: they break no chain."""
+
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
@@ -389,7 +392,7 @@ class _Reading:
 
     def report(self, number: int, code: str, what: str, detail: str = "") -> None:
         """Note a problem at line `number`."""
-        newer = code in ("unknown-event", "newer-format")  # the chain itself is whole
+        newer = code in NEWER
         if newer:
             self._newer += 1
             if self._newer > MAX_PROBLEMS:

@@ -35,9 +35,6 @@ Failed and Canceled; Succeeded is not Approved (AZURE.md)."""
 CAME_TO_NOTHING = (FAILED, CANCELED)
 """The provisioning states in which the last PUT or DELETE has ended without doing what it asked for."""
 
-CANCELED = "Canceled"
-"""The provisioning state of what Azure gave up; it stays, as Failed does."""
-
 
 # ---------------------------------------------------------------- what is found
 

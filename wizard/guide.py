@@ -412,6 +412,10 @@ class Step:
         """Who does this step in `mode`."""
         return self.owners.get(mode, YOU)
 
+    def check(self, check_id: str) -> Check | None:
+        """The check of that id; None where this step has none."""
+        return next((one for one in self.checks if one.id == check_id), None)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guide:

@@ -44,7 +44,7 @@ from state.events import (
     TornLineCut,
     Unlinked,
 )
-from state.journal import is_timestamp
+from state.journal import NEWER, is_timestamp
 from state.problem import EXIT_BAD, Problem
 from state.snapshot import ChangeRecord, Items, Recorded, RecordedFinding, Snapshot, fold
 from wizard.current import current_attestation, current_waiver, drift_of, settled, why_stale
@@ -75,9 +75,6 @@ NEVER_OBSERVED = "never observed"
 UNPROVEN = "without observed proof"
 NO_SUCH_CHECK = "this version has no such check"
 
-# What a journal may hold that only a newer version understands: it breaks no chain.
-_NOT_UNDERSTOOD = frozenset(("unknown-event", "newer-format"))
-
 # By their kind: what tells where an item's traffic goes, or comes from.
 ADDRESSES = frozenset(("subscription-id", "link-service", "private-ip", "hostname"))
 
@@ -101,7 +98,7 @@ class Cut:
     @property
     def broken_at(self) -> int | None:
         """The first line of the chain that was changed, lost or can't be read; None while it is intact."""
-        return min((one.line for one in self.problems if one.code not in _NOT_UNDERSTOOD), default=None)
+        return min((one.line for one in self.problems if one.code not in NEWER), default=None)
 
 
 def cut(journal: Journal, as_of: str | None = None, head: str | None = None, *, doubted: bool = False) -> Cut:
@@ -382,7 +379,7 @@ def _verdict(state: _State, taken: Cut, alarms: Sequence[Mapping[str, str]]) -> 
     else:
         done, steps = state.status.done_steps, count(len(state.guide.steps), "step")
         said = f"{done} of {steps} {'is' if steps == '1 step' else 'are'} done."
-        newer = next((one for one in taken.problems if one.code in _NOT_UNDERSTOOD), None)
+        newer = next((one for one in taken.problems if one.code in NEWER), None)
         if FAILED in kinds:
             first, *more = [f"{alarm['where']}: {alarm['text']}" for alarm in alarms if alarm["kind"] == FAILED]
             others = f" And {len(more)} more." if more else ""
@@ -404,7 +401,7 @@ def _verdict(state: _State, taken: Cut, alarms: Sequence[Mapping[str, str]]) -> 
 def _alarms(state: _State, taken: Cut, steps: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
     """What must not be missed, the worst first."""
     for problem in taken.problems:
-        kind = "not understood" if problem.code in _NOT_UNDERSTOOD else "chain broken"
+        kind = "not understood" if problem.code in NEWER else "chain broken"
         yield _alarm(kind, f"line {problem.line}", f"{problem.what} {problem.means}")
     if state.guide is None:
         header = state.snapshot.header
@@ -576,7 +573,7 @@ def _owner(step: Step, mode: str) -> str:
 def _finding(view: View | None, record: RecordedFinding) -> dict[str, Any]:
     """The last answer of one check. `counts`: None where the guide is not known; `stale`: why it does not count."""
     data = record.data
-    check = next((one for one in view.step.checks if one.id == data.check), None) if view else None
+    check = view.step.check(data.check) if view else None
     stale, drift = None, None
     if view is not None:
         stale = why_stale(view, check) if check else NO_SUCH_CHECK

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from state.clock import now
+from state.journal import NEWER
 from state.problem import EXIT_BAD, EXIT_OK, EXIT_USAGE, Problem
 from wizard.files import expanded, read_file
 from wizard.guide import Guide
@@ -145,14 +146,11 @@ def require_readable(places: Places, target: str, as_of: str | None = None) -> N
     cut(journal, _time(journal, as_of))
 
 
-# What is newer than this program is no fault of the file (DESIGN.md section 5: exit code 2).
-_NEWER = frozenset(("newer-format", "unknown-event"))
-
-
 def _code_of(journal: Journal) -> int:
-    """1 for a chain that is broken, 2 for a journal that is newer than this program, else 0."""
+    """1 for a chain that is broken, 2 for a journal that is newer than this program, which is no fault of the file
+    (DESIGN.md section 5), else 0."""
     codes = {problem.code for problem in journal.problems}
-    if codes - _NEWER:
+    if codes - NEWER:
         return EXIT_BAD
     return EXIT_USAGE if codes else EXIT_OK
 
@@ -244,7 +242,7 @@ def _doubtful(journal: Journal, code: int) -> Problem:
             todo="Compare with the version that knows it.",
             exit_code=code,
         )
-    damage = [one for one in journal.problems if one.code not in _NEWER]
+    damage = [one for one in journal.problems if one.code not in NEWER]
     first = (damage or journal.problems)[0]
     return Problem(
         f"journal-{first.code}",

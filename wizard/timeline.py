@@ -187,7 +187,7 @@ class Timeline:
             record = self._snapshot.findings.get((*place, data.check))
             if record is not None and record.data is data:
                 view = self._views[place]
-                known = next((check for check in view.step.checks if check.id == data.check), None)
+                known = view.step.check(data.check)
                 return why_stale(view, known) if known else NO_SUCH_CHECK
         return ""
 
@@ -270,8 +270,7 @@ class Timeline:
         view = self._views.get((data.step, data.items))
         if view is None:
             return "an item or step that is not part of the setup now" if self._guide else ""
-        check = data.check if isinstance(data, Found) else ""
-        inputs = view.inputs_of(next((one for one in view.step.checks if one.id == check), None))
+        inputs = view.inputs_of(view.step.check(data.check) if isinstance(data, Found) else None)
         if self._same_inputs(data):
             named = [f"{self._label(name)} {value}" for name, value in inputs if value]
             return f"{', '.join(named)}; unchanged since" if named else "no inputs"

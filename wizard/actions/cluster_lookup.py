@@ -95,7 +95,7 @@ def _judge(view: View, found: Situation, wanted: frozenset[str], records: str) -
 
 def _way_on(view: View, records: str) -> str:
     """What to do about a wrong answer: the records first, and where they are right, what stands before them."""
-    check = next((one for one in view.step.checks if one.id == records), None)
+    check = view.step.check(records)
     record = current_finding(view, check) if check else None
     if record is None or record.data.verdict != GOOD:
         return "Run this step, or have the zone, its link and the records made."

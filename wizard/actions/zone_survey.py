@@ -22,7 +22,7 @@ from wizard.actions.azure_facts import (
     same_id,
     subscription_of,
 )
-from wizard.azure import CANCELED, DELETING, FAILED, ARecord, AzureReader, Subscription, Zone, ZoneLink
+from wizard.azure import CAME_TO_NOTHING, DELETING, ARecord, AzureReader, Subscription, Zone, ZoneLink
 from wizard.relations import Relations
 from wizard.status import SetupStatus, derive, gate_of, names
 from wizard.text import one_line
@@ -304,7 +304,7 @@ def _leads_to(link: ZoneLink, target: Target) -> bool:
 
 def is_lost(link: ZoneLink) -> bool:
     """Whether nothing comes of a link any more: it failed, or is being deleted."""
-    return link.provisioning in (FAILED, CANCELED, DELETING)
+    return link.provisioning in (*CAME_TO_NOTHING, DELETING)
 
 
 def _covers(zone: Zone, host: str) -> bool:
