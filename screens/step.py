@@ -203,7 +203,8 @@ class StepPage(Page):
         """Focus on the first field that is not right, else on the first choice."""
         self._ticking = self.set_interval(TICK_SECONDS, self._tick, pause=True)
         self._refresh()
-        self.call_after_refresh(self.focus_first)
+        await self._offer()
+        self.focus_first()
 
     def setup_changed(self) -> None:
         """Shows what is so now."""
@@ -296,7 +297,7 @@ class StepPage(Page):
         wrong = {model.key for model in missing_fields(self.model.fields, acting=self.model.step.action is not None)}
         row = next((row for row in self.query(FieldRow) if row.model.key in wrong), None)
         if row is not None and not self.model.busy:
-            row.input.focus()
+            self.set_focus(row.input)
         else:
             for choices in self.query(Choices):  # none while this page is being left
                 choices.focus_first()
@@ -342,7 +343,7 @@ class StepPage(Page):
         self._model = step_model(self.open, self.wizard.offers, step, place)
         self.call_later(self._rebuild)
 
-    async def _rebuild(self) -> None:
+    async def _rebuild(self, *, at_tabs: bool = False) -> None:
         if not self.query("#fields"):
             return  # this page was left while this was on its way
         fields = self.query_one("#fields", Vertical)
@@ -351,8 +352,12 @@ class StepPage(Page):
             await fields.mount_all(self._rows())
             self._refresh()
             await self._offer()
-        self.query_one("#scroll", VerticalScroll).scroll_home(animate=False)
-        self.focus_first()
+            self.query_one("#scroll", VerticalScroll).scroll_home(animate=False)
+            # Before anything is drawn: what is typed at the first sight of a field goes into it.
+            if at_tabs:
+                self.set_focus(self.query_one(ItemTabs))
+            else:
+                self.focus_first()
 
     def keep_typed(self) -> None:
         """Fields are left, as by Next."""
@@ -444,12 +449,7 @@ class StepPage(Page):
         self._leave_fields()
         self._places[self.model.step.id] = event.item_step
         self._model = step_model(self.open, self.wizard.offers, self.model.step, event.item_step)
-        self.call_later(self._rebuild_keeping_tabs)
-
-    async def _rebuild_keeping_tabs(self) -> None:
-        await self._rebuild()
-        for tabs in self.query(ItemTabs):
-            tabs.focus()
+        self.call_later(self._rebuild, at_tabs=True)
 
     def on_item_tabs_listed(self, event: ItemTabs.Listed) -> None:
         """All items, to pick one."""

@@ -433,6 +433,16 @@ async def test_resizing_keeps_what_is_typed(tmp_path: Path):
         assert at.value("subscription/main", "subscription_id") == SUBSCRIPTION
 
 
+async def test_no_field_is_drawn_before_one_has_the_focus(tmp_path: Path):
+    """What is typed at the first sight of a field goes into it."""
+    async with at_step(tmp_path, REDEPLOY, done_before_seven) as at:
+        page = StepPage(UPDATE)
+        at.app.push_screen(page)
+        while not any(row.region.height for row in page.query(FieldRow)):
+            await asyncio.sleep(0)
+        assert isinstance(page.focused, Input)
+
+
 async def test_choices_take_the_focus_at_once(tmp_path: Path):
     """Later they may be gone: a focus on a button that is taken away takes every key, and nothing answers any more."""
     async with at_step(tmp_path, REGISTER, filled) as at:
