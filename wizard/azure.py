@@ -61,7 +61,8 @@ def require_same(wanted: AzureIdentity, found: AzureIdentity) -> None:
             "other-identity",
             f"Azure is asked as {who(found)} instead of {who(wanted)}.",
             means="It may see and change other things than this setup did, and nothing was changed.",
-            todo="Sign in as the one this setup was begun with (`az login`), or make a new setup.",
+            todo=f"Sign in as the one this setup was begun with (`az login --tenant {wanted.tenant_id}`), "
+            "or make a new setup.",
             exit_code=EXIT_BAD,
         )
 

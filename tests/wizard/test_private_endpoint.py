@@ -569,6 +569,7 @@ async def test_an_identity_that_changes_as_the_request_is_sent_changes_nothing(m
     step.world.relogin = BOB
     problem = await stopped(step.apply(plan))
     assert problem.code == "other-identity" and "nothing was changed" in problem.means
+    assert f"az login --tenant {step.world.me.tenant_id}" in problem.todo
     assert "22222222" in problem.what and "33333333" in problem.what, "both are named"
     assert step.world.writes == []
     assert [(one.outcome, one.facts["code"]) for one in step.ends()] == [(FAILED, "other-identity")]
