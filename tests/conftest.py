@@ -7,9 +7,19 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
 
+import hypothesis
 import pytest
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+# Two workers restart their sandboxes beside each other: none may draw a port that the other's has left for a moment.
+_SHARE = 12000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_FIRST = 20000 + _SHARE * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.environ["PRIVATELINK_SANDBOX_PORTS"] = f"{_FIRST}-{_FIRST + _SHARE - 1}"
+
+# A busy machine is no defect: no example is timed.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 

@@ -63,7 +63,7 @@ def arm(when: str, number: int, trace: Path, about: str) -> None:
         while taken(trace, about) == before:
             if time.monotonic() > deadline or sending.done():
                 os._exit(99)
-            time.sleep(0.001)
+            time.sleep(0.005)
         if when == SENT:
             die()
         assert actor._process.pid is not None

@@ -49,7 +49,11 @@ class Machine:
         return self.home / "state"
 
     def env(self) -> dict[str, str]:
-        kept = {key: os.environ[key] for key in ("LANG", "TMPDIR", "PYTHONPATH") if key in os.environ}
+        kept = {
+            key: os.environ[key]
+            for key in ("LANG", "TMPDIR", "PYTHONPATH", "PRIVATELINK_SANDBOX_PORTS")
+            if key in os.environ
+        }
         return {
             **kept,
             "PATH": f"{self.helm.parent}:{os.defpath}",

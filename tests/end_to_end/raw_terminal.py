@@ -80,10 +80,10 @@ class RawTerminal:
         os.write(self._ours, KEYS.get(key, key).encode("utf-8", "surrogateescape"))
         self.rest()
 
-    def over(self, key: str, sign: str, *keys: str) -> bool:
+    def over(self, key: str, sign: str, *keys: str, patience: float = BUSY) -> bool:
         """Presses a key that lays something over the screen; where it did, presses `keys` there and leaves it."""
         self.send(key)
-        end = time.monotonic() + BUSY
+        end = time.monotonic() + patience
         while sign not in self.said(self.mark):
             self._read(SILENCE)
             if time.monotonic() > end:
@@ -118,7 +118,7 @@ class RawTerminal:
 
     def leave(self) -> int:
         """^q, and what it asks is answered by stopping; the exit code. One that hangs tells where."""
-        end = time.monotonic() + PATIENCE
+        end, begin = time.monotonic() + PATIENCE, len(self.written)
         while self.process.poll() is None:
             if time.monotonic() > end:
                 self.process.send_signal(signal.SIGABRT)  # with PYTHONFAULTHANDLER it says where it is
@@ -126,7 +126,8 @@ class RawTerminal:
                 raise AssertionError(f"it does not end\n{self.said()[-4000:]}")
             # It may end at any moment by an earlier one.
             self._press("ctrl+q")
-            if "and stop it ]" in self.said(self.mark):
+            if "and stop it ]" in self.said(begin):
+                begin = len(self.written)
                 self._press("left")
                 self._press("enter")
             self._read(SILENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import yaml
 
 from tests.end_to_end.harness import Machine, changed, dpe
 from tests.end_to_end.hostile import ALL, ARGUMENT, PAYLOADS, read_journal, rechained
-from tests.end_to_end.raw_terminal import RawTerminal, drawn_only
+from tests.end_to_end.raw_terminal import BUSY, PATIENCE, RawTerminal, drawn_only
 from tests.end_to_end.test_hostile import HELMS, answers_with, install, kubeconfig, spoiled
 from tests.end_to_end.test_screen_failures import prepared
 
@@ -35,9 +36,9 @@ def walk(terminal: RawTerminal) -> None:
     terminal.over("ctrl+p", "Search", "down", "down")
 
 
-def copy(terminal: RawTerminal) -> bool:
+def copy(terminal: RawTerminal, *, patience: float = BUSY) -> bool:
     """Copies what is shown; False when that is nothing."""
-    return terminal.over("ctrl+y", "[ Close ]", "pagedown")
+    return terminal.over("ctrl+y", "[ Close ]", "pagedown", patience=patience)
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_nothing_is_copied_unasked(machine: Machine, finished: Path, tmp_path: P
         terminal.send("down", "tab", "pagedown")
         assert drawn_only(bytes(terminal.written), copied=False) == []
         terminal.send("shift+tab")
-        assert copy(terminal)
+        assert copy(terminal, patience=PATIENCE)
         assert drawn_only(bytes(terminal.written))
 
 
@@ -156,6 +157,7 @@ def test_preflight(machine: Machine, served: dict[str, Any], tmp_path: Path, cur
             terminal.wait("[ Sign in ]")  # the looks have ended: no button comes in between any more
             for _ in range(8):
                 terminal.send("tab")
+                terminal.wait(lambda drawn: re.search(r"(Sign in|Go on|Look again|Cluster|helm|Azure): ", drawn))
                 if "another context of the same" in terminal.said(terminal.mark):
                     break
             terminal.send("enter")
@@ -175,12 +177,12 @@ def test_files(machine: Machine, served: dict[str, Any], tmp_path: Path):
             (downloads / f"{payload.replace(chr(0), '').replace('/', '')}.yml").write_text(yaml.safe_dump({ALL: ALL}))
     prepared(machine, Path(served["answers_file"]))
     with at_step_7(machine, proof="[@click=app.quit]go[]") as terminal:
-        for _ in range(20):
-            terminal.send("f3")
-            if "Pick the file" in terminal.said(terminal.mark):
+        begin = len(terminal.written)
+        for key in ("f3", "tab") * 20:
+            terminal.send(key)
+            if "Pick the file" in terminal.said(begin):
                 break
-            terminal.send("tab")
-        terminal.wait("Pick the file")
+        terminal.wait(lambda _: "Pick the file" in terminal.said(begin))
         terminal.paste(f"{downloads}/")
         terminal.send("down", "down", "down", "enter")
         walk(terminal)

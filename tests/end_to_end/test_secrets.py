@@ -232,7 +232,7 @@ def test_interrupted_by_ctrl_c(private: Private, slow: dict[str, Any], source: s
     assert isinstance(process.args, list)
     itself = [str(word) for word in process.args] if source == "env" else None
     with Watch(private.finder, private.places, itself=itself) as watch:
-        until(lambda: _waiting(private), "the upgrade")
+        until(lambda: _waiting(private) and watch.files, "the upgrade")
         process.send_signal(signal.SIGINT)
         done = finish(process)
     assert done.code == 130, done.all

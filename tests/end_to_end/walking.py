@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Protocol
+
+from screens.dialogs import SEEN_SECONDS
 
 
 class Terminal(Protocol):
@@ -124,15 +127,11 @@ def planned(terminal: Terminal, *left: str) -> str:
 
 
 def start(terminal: Terminal, yes: str = "Start") -> None:
-    """Says yes to the plan. A key that comes before it can have been read is no answer, so it may take a second one."""
+    """Says yes to the plan, once: a second Enter would be the answer to what is shown after it."""
     terminal.wait(f"[ {yes} ]")
-    while True:
-        terminal.send("Enter")
-        try:
-            terminal.wait(lambda shown: f"[ {yes} ]" not in shown, patience=1.0)
-        except AssertionError:
-            continue
-        return
+    time.sleep(SEEN_SECONDS + 0.2)  # a key that comes before it can have been read is no answer
+    terminal.send("Enter")
+    terminal.wait(lambda shown: f"[ {yes} ]" not in shown)
 
 
 def whole_job(terminal: Terminal) -> None:

@@ -385,7 +385,7 @@ PACKET = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(wire=PACKET, udp=st.booleans())
 def test_any_packet_has_a_proper_reply_or_none(wire: bytes, udp: bool):
     names = Names()
@@ -404,7 +404,7 @@ def test_any_packet_has_a_proper_reply_or_none(wire: bytes, udp: bool):
     assert name.isprintable() and name.isascii()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(wire=VALID)
 def test_a_proper_query_is_never_malformed(wire: bytes):
     query, reply = dns.message.from_wire(wire), _parsed(Names().server.reply(wire, udp=False))
@@ -413,7 +413,7 @@ def test_a_proper_query_is_never_malformed(wire: bytes):
     assert reply.edns == min(query.edns, 0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(packets=st.lists(PACKET, min_size=5, max_size=25), cut=st.integers(0, 30))
 async def test_the_server_outlives_any_packets(packets: list[bytes], cut: int):
     names = Names()

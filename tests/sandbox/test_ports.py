@@ -34,6 +34,19 @@ def test_a_port_is_found_again_while_old_connections_linger():
         again.listen()
 
 
+def test_a_range_can_be_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(ports.ENVIRONMENT_VARIABLE, "23461-23463")
+    with ports.take("one", None) as one, ports.take("two", None) as two:
+        assert {one.getsockname()[1], two.getsockname()[1]} < {23461, 23462, 23463}
+
+
+@pytest.mark.parametrize("given", ["20000", "20000-", "30000-20000", "80-90", "60000-70000", "٢٠٠٠٠-٢٠٠٠١", "x"])
+def test_what_is_no_range_is_told(monkeypatch: pytest.MonkeyPatch, given: str):
+    monkeypatch.setenv(ports.ENVIRONMENT_VARIABLE, given)
+    with pytest.raises(Problem, match="is no range of ports"):
+        ports.take("one", None)
+
+
 def test_a_port_of_another_program_is_not_ours():
     with ports.take("other", None) as other:
         other.listen()

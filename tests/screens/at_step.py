@@ -19,7 +19,7 @@ from screens.page import Page
 from screens.step import StepPage
 from state.events import Event
 from state.store import Store
-from tests.screens.harness import LARGE, places_in, text_of, until
+from tests.screens.harness import LARGE, places_in, settled, text_of, until
 from tests.screens.harness import shown as shown_app
 from tests.wizard.engine import attest_until, fill
 from wizard.actions.values_file import read_values
@@ -125,6 +125,7 @@ class AtStep:
         """Until nothing is under way in the screens."""
         await self.pilot.pause()
         await self.pilot.pause()
+        await settled(self.pilot)
 
     async def press(self, *keys: str) -> None:
         """Presses keys one after the other."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ SIZES = (SMALL, LARGE)
 
 # Slow machines: a condition is waited for, never a time.
 PATIENCE = 20.0
+RESTING = 3.0
+"""Seconds after which a screen that is drawn anew all the time is left at that."""
 SCROLLING = 3.0
 """Seconds that what is focused may take to come into view."""
 
@@ -51,6 +54,30 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], *, patience:
         while not condition():
             await pilot.pause(0.02)
     await pilot.pause()
+    await settled(pilot)
+
+
+ALIKE = 3
+"""Drawings that must be the same one after the other."""
+
+
+async def settled(pilot: Pilot[Any]) -> bool:
+    """Until the same is drawn again and again, with nothing to be drawn later and nothing that scrolls; False where
+    that never comes, as while something streams.
+
+    Textual's own pause takes an app that got no time of the processor for one that has nothing to do.
+    """
+    app = pilot.app
+    assert isinstance(app, WizardApp)
+    before: tuple[object, ...] = ()
+    same, end = 0, time.monotonic() + RESTING
+    while app.is_running and same < ALIKE and time.monotonic() < end:
+        await pilot.pause(0)
+        now = (text_of(app), app.screen, app.focused)
+        calm = not (app._change_due or app._list_due or app.animator._animations)
+        same = same + 1 if now == before and calm else 0
+        before = now
+    return same == ALIKE
 
 
 def text_of(app: WizardApp) -> str:

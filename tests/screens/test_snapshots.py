@@ -32,7 +32,7 @@ from screens.sign_in import SignInSheet
 from state.problem import EXIT_BAD, Problem
 from tests.screens.at_step import VALUES as VALUES_FILE
 from tests.screens.at_step import AtStep, at_step, attested, done_before_seven
-from tests.screens.harness import LARGE, SMALL, out_of_view, places_in, shown, text_of, until
+from tests.screens.harness import LARGE, SMALL, out_of_view, places_in, settled, shown, text_of, until
 from tests.screens.snapshots import ACCEPT, MONOTONIC, STORED, accepting, cut, difference, drawn, still
 from tests.setups import DPM, MINIO, VALUES, make_setup
 from tests.setups import SUBSCRIPTION as SUBSCRIPTION_ID
@@ -137,25 +137,7 @@ class Album:
         if app.size != (width, height):
             await pilot.resize_terminal(width, height)
             await until(pilot, lambda: app.screen.size == (width, height))
-        await settled(app, pilot)
-
-
-ALIKE = 3
-"""Drawings that must be the same one after the other."""
-
-
-async def settled(app: WizardApp, pilot: Pilot[int]) -> None:
-    """Until the same is drawn again and again, and nothing scrolls any more."""
-    before = ""
-    same = 0
-    for _ in range(400):
-        await pilot.pause(0)
-        now = text_of(app)
-        same = same + 1 if now == before and not app.animator._animations else 0
-        if same == ALIKE:
-            return
-        before = now
-    raise AssertionError(f"it never rests:\n{before}")
+        assert await settled(pilot)
 
 
 @pytest.fixture

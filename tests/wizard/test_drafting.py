@@ -223,7 +223,7 @@ def shown(found: Drafted) -> list[str]:
 @pytest.mark.parametrize("key", list(GUIDE.fields()))
 @given(text=ANY_TEXT, forged=st.one_of(st.just(HOSTILE), ANY_TEXT))
 @example(text="x" * 5000, forged=HOSTILE)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_text_gets_lines_that_may_be_drawn(key: str, text: str, forged: str):
     """Also when the other values come from a journal that was edited by hand."""
     owner = OWNERS[GUIDE.fields()[key].owner]

@@ -139,7 +139,7 @@ def test_every_kind_has_a_strategy() -> None:
 
 @SHOWN_KINDS
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_normalized_value_stays_itself(kind: str, data: st.DataObject) -> None:
     first = parse(kind, data.draw(VALID[kind]))
     assert first.ok, first
@@ -150,7 +150,7 @@ def test_a_normalized_value_stays_itself(kind: str, data: st.DataObject) -> None
 
 @KINDS
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_decoration_changes_nothing(kind: str, data: st.DataObject) -> None:
     value = data.draw(VALID[kind])
     decorated = value
@@ -163,7 +163,7 @@ def test_decoration_changes_nothing(kind: str, data: st.DataObject) -> None:
 
 @KINDS
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_prefix_is_never_wrong(kind: str, data: st.DataObject) -> None:
     value = data.draw(VALID[kind])
     for end in range(1, len(value)):
@@ -176,7 +176,7 @@ def test_a_prefix_is_never_wrong(kind: str, data: st.DataObject) -> None:
 @KINDS
 @given(text=DRAWN)
 @example(text="/subscriptions//providers//providers/")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_text_gets_a_clean_answer(kind: str, text: str) -> None:
     parsed = parse(kind, text)
     assert parsed.ok == (parsed.message is None) == bool(parsed.normalized)

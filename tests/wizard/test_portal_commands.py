@@ -4,7 +4,7 @@ import shlex
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wizard.portal_commands import LONGEST, PortalCommands, parse_portal_commands
@@ -167,7 +167,6 @@ TOKENS = st.text(string.ascii_letters + string.digits + "+/=_.#$@!", min_size=12
 
 
 @given(TOKENS, st.sampled_from(["-p {}", "--password {}", "--password={}", "-p{}"]), st.text(max_size=30))
-@settings(deadline=None)
 def test_the_token_is_nowhere_but_in_the_secret(token: str, form: str, noise: str) -> None:
     login = f"helm registry login r.example.com -u user {form.format(shlex.quote(token))}"
     found = parse_portal_commands(f"{login}\n{UPGRADE} --set x={shlex.quote(token)} {noise}")
@@ -207,7 +206,6 @@ PIECES = st.lists(
 
 
 @given(PIECES)
-@settings(deadline=None)
 def test_any_text_gets_clean_lines(text: str) -> None:
     found = parse_portal_commands(text)
     values = [

@@ -342,7 +342,7 @@ def test_one_event_is_one():
 # ---------------------------------------------------------------- whatever stands in the journal
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(EVENTS, max_size=30))
 def test_a_summary_is_made_of_any_journal(data: list[Data]):
     left = told(*data)

@@ -272,15 +272,15 @@ async def test_what_is_no_read_goes_to_the_port_itself():
 async def test_looks_that_wait_for_their_turn_are_not_late():
     """Twenty looks of a cluster that serves one at a time take longer together than each of them may."""
     cluster = Slow(0.05)
-    found = await looked_at(20, Readers(cluster=cluster), workloads(0.4))  # type: ignore[arg-type]
+    found = await looked_at(20, Readers(cluster=cluster), workloads(0.9))  # type: ignore[arg-type]
     assert {verdict for verdict, _ in found.values()} == {GOOD}
     assert (cluster.most, cluster.calls["identity"]) == (1, 1)
 
 
 async def test_a_look_that_is_served_and_takes_too_long_is_late():
     cluster = Slow(0.01, hangs=lambda what: what == "dpe-001")
-    found = await looked_at(3, Readers(cluster=cluster), workloads(0.3))  # type: ignore[arg-type]
-    late = (COULD_NOT_LOOK, "no answer within 0.3 s")
+    found = await looked_at(3, Readers(cluster=cluster), workloads(1.5))  # type: ignore[arg-type]
+    late = (COULD_NOT_LOOK, "no answer within 1.5 s")
     assert [verdict for verdict, _ in found.values()] == [GOOD, COULD_NOT_LOOK, GOOD]
     assert found["workloads", "dpe/dpe-001"] == late, "one lost answer of a source that answers is bad luck"
 
@@ -297,14 +297,14 @@ async def test_a_look_that_asks_nobody_has_its_deadline():
 async def test_a_dead_source_is_waited_for_once_and_holds_up_no_other():
     cluster, order = Slow(60), list[str]()
     answers = {hosts(dpe)[0]: ("10.0.0.4",) for dpe in range(30)}
-    checks = workloads(0.3), Check("dns", "DNS", "", _resolver, deadline=5)
+    checks = workloads(2.0), Check("dns", "DNS", "", _resolver, deadline=5)
     readers = Readers(cluster=cluster, dns=Resolver(answers))  # type: ignore[arg-type]
     begun = time.monotonic()
     found = await looked_at(30, readers, *checks, each=lambda looked: order.append(looked.found.check))
 
     assert {key[0]: verdict for key, (verdict, _) in found.items()} == {"workloads": COULD_NOT_LOOK, "dns": GOOD}
     assert order == ["dns"] * 30 + ["workloads"] * 30
-    assert time.monotonic() - begun < 30 * 0.3 / 2, "not one deadline after the other"
+    assert time.monotonic() - begun < 30 * 2.0 / 2, "not one deadline after the other"
 
 
 async def test_what_waits_for_a_source_that_is_found_dead_has_the_same_answer():
@@ -362,8 +362,8 @@ async def test_each_resolver_is_dead_or_alive_by_itself():
 
 
 async def test_a_round_ends_however_slow_a_source_is(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(rounds, "LONGEST", 0.2)
-    cluster = Slow(0.05)
+    monkeypatch.setattr(rounds, "LONGEST", 1.0)
+    cluster = Slow(0.2)
     found = await looked_at(30, Readers(cluster=cluster), workloads(5))  # type: ignore[arg-type]
     counts = Counter(verdict for verdict, _ in found.values())
     assert counts[GOOD] and counts[COULD_NOT_LOOK]

@@ -86,7 +86,7 @@ def test_a_value_that_is_not_what_it_claims_is_a_problem_or_text(content: bytes)
         assert problem.code == "bad-yaml"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.one_of(st.binary(max_size=60), st.text(alphabet="a:&*!<>{}[]- \n\t\"'|?#1.~", max_size=40).map(str.encode)))
 def test_whatever_comes_in_is_data_or_a_problem(content: bytes):
     for load in (load_text, load_typed):

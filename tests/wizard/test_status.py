@@ -736,7 +736,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(EVENTS, max_size=30))
 def test_status_never_raises_and_never_depends_on_the_clock(events: list[Data]):
     snapshot = snapshot_of(*events)

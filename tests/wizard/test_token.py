@@ -122,7 +122,7 @@ def test_a_mistake_is_told_and_the_token_is_not(text: str, words: str):
 
 
 @given(st.text(string.ascii_letters + string.digits + string.punctuation + " \n\x1b\u202e", min_size=9, max_size=80))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_answer_holds_any_of_it(text: str):
     # Digits first: no word of ours begins so, which makes every hit a leak.
     text = "7q" + text
@@ -134,7 +134,7 @@ def test_no_answer_holds_any_of_it(text: str):
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_is_right_can_be_kept_as_a_secret(text: str):
     if parse("token", text).ok:
         stripped = strip_token(text)

@@ -414,7 +414,7 @@ def test_names_of_items_are_cleaned():
 # ---------------------------------------------------------------- whatever stands in the journal
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(EVENTS, max_size=30))
 def test_there_is_always_somebodys_turn_until_all_is_done(events: list[Data]):
     snapshot = snapshot_of(*events)

@@ -74,7 +74,7 @@ async def test_what_nobody_could_look_for_meanwhile_is_not_taken_for_gone():
     async def operation() -> Operation:
         return Operation(next(status))
 
-    look = looking(NOT_THERE, slow_down(0.2), NOT_THERE, THERE)
-    pace = replace(FAST, appear=0.1, unseen=0.1)
+    look = looking(NOT_THERE, slow_down(1.2), NOT_THERE, THERE)
+    pace = replace(FAST, appear=1.0, unseen=1.0)
     seen = await watch(look, "zone z", pace=pace, progress=lambda _: None, operation=operation)
     assert seen == THERE

@@ -11,11 +11,15 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from state.problem import Problem
+
+_ASKING_SECONDS = 0.3
+"""How long asking whether the directory is held may take at most."""
 
 ENVIRONMENT_VARIABLE = "PRIVATELINK_SANDBOX_DIR"
 
@@ -200,20 +204,23 @@ def _holds_other_files(place: Path) -> bool:
 def hold(work: WorkDir, owner: int = 0) -> Iterator[None]:
     """Hold the work directory until the block ends or the process dies. Raises Problem naming the holder.
 
+    Whoever asks whether it is held holds it for a moment (`is_held`), so one try is not enough to know.
+
     `owner` is the process whose end is ours too, 0 for none.
     """
     descriptor = os.open(work.lock, _LOCK_FLAGS, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        deadline = time.monotonic() + _ASKING_SECONDS
+        while not (held := _locked(descriptor, fcntl.LOCK_EX)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if not held:
             holder = (_held_by(descriptor) or ["unknown"])[0]
             raise Problem(
                 "sandbox-running",
                 f"A sandbox already runs in {work.path}: process {holder}.",
                 means="Two cannot share ports and state.",
                 todo=f"Use that one, end it, or name another directory in {ENVIRONMENT_VARIABLE}.",
-            ) from None
+            )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()} {owner}\n".encode(), 0)
         yield
@@ -248,13 +255,18 @@ def is_held(work: WorkDir) -> bool:
     """Whether a sandbox holds the work directory now: one that serves, that begins to, or that is about to end."""
     descriptor = os.open(work.lock, _LOCK_FLAGS, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
+        return not _locked(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    """Takes the lock when it is free; False when it is another's."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_private(path: Path, content: bytes | str) -> None:

@@ -65,7 +65,7 @@ def test_pending_for_ever(serve):
 
 
 def test_rejected(serve):
-    azure = serve("rejected")
+    azure = serve("rejected", timing=Timing(endpoint=3.0))
     poller = azure.begin_endpoint()
     assert connection(azure.network().private_endpoints.get(azure.group, "pe-dpe-weu")) == "Pending"
     made = poller.result(20)

@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.mgmt.network import models
 
-from tests.sandbox.arm.served import Azure, connection, connection_to, refused, until
+from tests.sandbox.arm.served import FAST, Azure, connection, connection_to, refused, until
 from wizard.sandbox.arm.pages import PAGE_SIZE
 from wizard.sandbox.arm.timing import Timing
 from wizard.sandbox.arm.world import add_subscription, resource
@@ -97,11 +97,13 @@ def test_a_second_endpoint_gets_the_next_address_and_a_deleted_one_gives_it_back
     first, second = (nic_of(azure, azure.create_endpoint(name)) for name in ("pe-one", "pe-two"))
     assert (address(first), address(second)) == ("10.60.1.4", "10.60.1.5")
     client = azure.network()
+    azure.arm.timing = SEEN
     deleting = client.private_endpoints.begin_delete(azure.group, "pe-one")
     assert client.private_endpoints.get(azure.group, "pe-one").provisioning_state == "Deleting"
     with refused("AnotherOperationInProgress", 409):
         azure.begin_endpoint("pe-one")
     deleting.result(20)
+    azure.arm.timing = FAST
     with pytest.raises(ResourceNotFoundError):
         client.private_endpoints.get(azure.group, "pe-one")
     with pytest.raises(ResourceNotFoundError):

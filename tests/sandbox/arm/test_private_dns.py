@@ -10,6 +10,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.mgmt.privatedns import models
 
 from tests.sandbox.arm.served import Azure, refused, until
+from wizard.sandbox.arm.timing import Timing
 
 IP = "10.60.1.4"
 
@@ -59,7 +60,8 @@ def test_zone_link_and_record_make_the_host_resolve(azure):
     assert resolved(azure.portal.hosts.minio) == ()
 
 
-def test_a_zone_takes_its_time_and_says_so_with_202(azure):
+def test_a_zone_takes_its_time_and_says_so_with_202(serve):
+    azure = serve(timing=Timing(zone=3.0))
     host = azure.portal.hosts.dpm
     path = azure.portal.endpoint_id.replace("privateEndpoints/pe-dpe-weu", f"privateDnsZones/{host}")
     begun = azure.call("PUT", path, {"location": "global"})

@@ -286,7 +286,8 @@ def running_wizard(command: str, message: str = LEAVE) -> Iterator[tuple[subproc
         finally:
             wizard.kill()
             for left in session_of(program):
-                os.kill(left, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(left, signal.SIGKILL)
 
 
 def once(gone: Path, then: str) -> str:

@@ -136,7 +136,7 @@ async def test_what_can_not_run_took_nothing(desktop: Desktop, content: str):
 
 
 async def test_one_that_hangs_is_ended_at_the_deadline(desktop: Desktop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(clipboard, "DEADLINE", 0.3)
+    monkeypatch.setattr(clipboard, "DEADLINE", 2.0)
     programs = desktop(DISPLAY=":0")
     left = program(programs / "xclip", f"echo $$ > {programs}/xclip.left; exec sleep 600")
     also = taking(programs / "xsel")
