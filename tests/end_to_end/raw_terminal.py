@@ -78,6 +78,9 @@ class RawTerminal:
     def _press(self, key: str) -> None:
         self.mark = len(self.written)
         os.write(self._ours, KEYS.get(key, key).encode("utf-8", "surrogateescape"))
+        if key == "escape":
+            # The begin of many another key: with the next one right behind it, it is one of those.
+            self._read(BUSY)
         self.rest()
 
     def over(self, key: str, sign: str, *keys: str, patience: float = BUSY) -> bool:

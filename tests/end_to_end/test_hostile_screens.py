@@ -196,6 +196,7 @@ def test_paste(machine: Machine, served: dict[str, Any]):
             terminal.send("f1")
             terminal.wait("Help")
             terminal.send("escape")
+            terminal.wait("Registry token")
             terminal.send("tab")
         terminal.paste(
             f"helm registry login {ARGUMENT} -u {ARGUMENT}\nhelm upgrade --install {ARGUMENT} oci://{ARGUMENT}"
