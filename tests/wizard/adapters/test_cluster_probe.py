@@ -651,6 +651,7 @@ async def test_a_pod_that_cannot_be_removed_is_named(
     assert "does not speak the Kubernetes API" in problem.detail
 
 
+@pytest.mark.slow
 async def test_an_answer_counts_though_its_pod_could_not_be_removed(
     pretender: tuple[Pretender, ClusterProber], monkeypatch: pytest.MonkeyPatch
 ):
