@@ -104,9 +104,13 @@ class HomePage(Page):
         first, self._read_at = not self._read_at, now()
         if self.is_attached:
             self._show()
-            await self.query_one(Choices).offer(self._choices())
-            if first:
-                self.query_one(OptionList).focus() if self._setups else self.query_one(Choices).focus_first()
+            choices = self.query_one(Choices)
+            if first and self._setups:
+                # Before anything else has its turn: enter at the first sight of a setup opens it.
+                self.set_focus(self.query_one(OptionList))
+            await choices.offer(self._choices())
+            if first and not self._setups:
+                choices.focus_first()
 
     # ------------------------------------------------------------ showing
 
