@@ -56,6 +56,11 @@ def _taken(shown: str, label: str) -> object:
     return re.search(rf"▌. {label} .*(ok|from Azure)", shown)
 
 
+def in_a_field(shown: str) -> object:
+    """Whether a field has the focus."""
+    return re.search("▌[·✓…✗] ", shown)
+
+
 def _focused(shown: str, label: str) -> object:
     return re.search(rf"▌[·✓…✗!] {label}\s", shown)
 
@@ -96,7 +101,7 @@ def take(terminal: Terminal, number: int) -> None:
 def confirm(terminal: Terminal, number: int) -> None:
     """Confirms a step's exact words."""
     # The line is there before the field is left; an Enter that comes then goes on to the second choice.
-    terminal.wait(lambda shown: "writes the words above with your name" in shown and not re.search("▌[·✓…✗] ", shown))
+    terminal.wait(lambda shown: "writes the words above with your name" in shown and not in_a_field(shown))
     terminal.send("Enter")
     terminal.wait("This step is attested. Next step: goes on.")
 
