@@ -443,3 +443,6 @@ def test_a_second_writer_is_told_who_writes_and_check_only_looks(machine4: Machi
             process.send_signal(signal.SIGINT)
             first = finish(process)
             assert first.code == EXIT_INTERRUPTED, first.all
+    with machine4.sandbox() as info:
+        finishes(machine4, info, answers)
+        assert _statuses(machine4, info)[-1:] == ["deployed"]
